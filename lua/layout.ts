@@ -194,7 +194,7 @@ export const RECORDS: { readonly [Kind in EntityKind]?: RecordLayout } = {
   },
   flow: {
     key: 'flow:',
-    fields: { given: 'g', life: 'l', cancel: 'c', cancelReason: 'r', tags: 't' },
+    fields: { given: 'g', life: 'l', keeping: 'k', cancel: 'c', cancelReason: 'r', tags: 't' },
     list: { key: 'flows', type: 'zset' },
   },
   walk: { key: 'walk:', fields: { walk: 'w' } },

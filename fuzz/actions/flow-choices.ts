@@ -42,7 +42,11 @@ export interface Row {
   readonly bytes: number;
   readonly delayMs: number | null;
   readonly deadlineMs: number | null;
+  /** A retention of its own; absent in stories from before flows followed it. */
+  readonly retentionMs?: number | null;
 }
+
+export const retentionMs = fc.constantFrom(0, 60_000, 600_000, -1, 90_000_000);
 
 export const row: fc.Arbitrary<Row> = fc.record({
   lane: fc.constantFrom(0, 0, 1),
@@ -56,6 +60,7 @@ export const row: fc.Arbitrary<Row> = fc.record({
   ),
   delayMs: seldom(fc.constantFrom(1, 500, 5_000), 6),
   deadlineMs: seldom(fc.constantFrom(800, 4_000), 10),
+  retentionMs: seldom(retentionMs, 4),
 });
 
 /** Policies of members by their place: neighbours that are alike besides have different ones. */
@@ -66,6 +71,9 @@ const MEMBER_POLICIES = [
   undefined,
   { timeoutPolicy: { attemptTimeoutMs: 1_500 } },
 ];
+
+const policyOf = (policy: (typeof MEMBER_POLICIES)[number], retentionMs: number | null | undefined) =>
+  typeof retentionMs === 'number' ? { ...policy, streamPolicy: { retentionTtlMs: retentionMs } } : policy;
 
 /** A graph of new members; edges lead from earlier ones, or from members of an existing flow. */
 export function graphOf(world: World, rows: readonly Row[], others: readonly string[]) {
@@ -91,7 +99,7 @@ export function graphOf(world: World, rows: readonly Row[], others: readonly str
       executionDeadlineAt: deadlineMs === null ? undefined : world.now + deadlineMs,
       tags: (at % 3 === 2 ? { 'team.name': 'red' } : {}) as Record<string, string>,
       priority: at % 4 === 3 ? 5 : undefined,
-      policy: MEMBER_POLICIES[at % MEMBER_POLICIES.length],
+      policy: policyOf(MEMBER_POLICIES[at % MEMBER_POLICIES.length], rows[at]?.retentionMs),
     })),
     edges: edges.map((edge, at) => (at % 3 === 1 ? { ...edge, dataPassingRef: 'result' } : edge)),
     groups: rows.flatMap(({ policy }, at) => {

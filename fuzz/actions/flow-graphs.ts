@@ -69,6 +69,7 @@ function rowsOf(graph: Graph): Row[] {
     bytes: at % 11 === 5 ? 70 : 0,
     delayMs: random() < 0.08 ? 500 : null,
     deadlineMs: random() < 0.08 ? 4_000 : null,
+    retentionMs: graph.salt % 3 === 0 ? 60_000 * (1 + (at % 3)) : null,
   }));
 }
 

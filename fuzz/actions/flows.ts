@@ -1,7 +1,17 @@
 /** How random runs create, grow, seal, close and cancel flows: operations of `model/flow`. */
 import fc from 'fast-check';
 import { pick, seldom } from './choices.js';
-import { anyMember, flowIdOf, flowOf, flowPick, graphOf, isMember, memberId, row } from './flow-choices.js';
+import {
+  anyMember,
+  flowIdOf,
+  flowOf,
+  flowPick,
+  graphOf,
+  isMember,
+  memberId,
+  retentionMs,
+  row,
+} from './flow-choices.js';
 import { generator, type Reads } from './generator.js';
 import { choose, chosenId } from './world.js';
 import * as example from './example.js';
@@ -15,15 +25,22 @@ export const flowActions = {
       rows: fc.array(row, { maxLength: 6 }),
       building: seldom(fc.constant(true), 4),
       buildTimeoutMs: seldom(fc.constantFrom(1, 500, 5_000), 4),
+      /** A retention of every member. */
+      kept: seldom(retentionMs, 5),
+      dedupWindowMs: seldom(fc.constantFrom(1, 120_000, 90_000_000), 6),
       closed: seldom(fc.constant(true), 4),
       tags: fc.boolean(),
       foreign: fc.constantFrom(false, false, false, true),
       taken: seldom(pick('any'), 12),
     },
-    resolve(world, { again, like, rows, building, buildTimeoutMs, closed, tags, foreign, taken }) {
+    resolve(world, { again, like, rows, building, buildTimeoutMs, dedupWindowMs, kept, closed, tags, foreign, taken }) {
       const known = again === null ? undefined : flowOf(world, again);
       const there = taken === null ? undefined : choose(world, taken);
-      const graph = graphOf(world, rows, there === undefined || like ? [] : [there.executionId]);
+      const graph = graphOf(
+        world,
+        rows.map((each) => ({ ...each, retentionMs: each.retentionMs ?? kept })),
+        there === undefined || like ? [] : [there.executionId],
+      );
       const [first] = graph.members;
       if (first !== undefined && there !== undefined && graph.edges.length === 0) first.executionId = there.executionId;
       return [
@@ -35,6 +52,7 @@ export const flowActions = {
             namespace: foreign ? 'n' : 'fuzz',
             building: building ?? false,
             buildTimeoutMs: buildTimeoutMs ?? undefined,
+            dedupWindowMs: dedupWindowMs ?? undefined,
             closed: closed ?? false,
             tags: (tags ? { 'team.name': 'blue' } : {}) as Record<string, string>,
             graph,

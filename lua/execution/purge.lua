@@ -14,7 +14,7 @@ function ff.decide.purge_execution(call, execution_id)
   local execution = load(call, execution_id)
   if not execution then return { KIND.already_satisfied, 'not_found' } end
   if not ff.is_terminal(execution.situation) then return { KIND.already_satisfied, 'not_terminal' } end
-  if ff.is_member(execution) then return { KIND.not_yet_due, ff.purge_time_of_flow(call, execution) } end
+  if ff.is_member(execution) then return { KIND.not_yet_due, ff.purge_time_of_member(call, execution) } end
   -- An execution without a time is kept for good.
   local purge_at = ff.time(execution.due_at)
   if not purge_at or purge_at > call.now then return { KIND.not_yet_due, execution.due_at } end

@@ -1,6 +1,6 @@
 -- add_execution_to_flow: see model/flow/add-member.ts
 
-local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'membership', 'grant')
+local load = ff.loader('naming', 'given', 'bounds', 'needs', 'fence', 'timing', 'rules', 'membership', 'grant')
 
 function ff.apply.flow_member_added(call, flow, execution)
   if ff.has_finished(flow) then ff.apply.flow_reopened(call, flow) end
@@ -13,9 +13,10 @@ function ff.apply.flow_member_added(call, flow, execution)
     command('HSET', execution.key, FIELD.life, ff.same_life(execution))
   end
   command('ZADD', call.base .. KEY.members .. flow.id, ff.digits(flow.nodes), execution.id)
+  local keeping = ff.keep_with_existing(flow, execution, flow.nodes == 0)
   flow.nodes, flow.revision, flow.last_mutation_at = flow.nodes + 1, flow.revision + 1, call.now_text
   ff.write_flow(call, flow)
-  ff.append(call, EVENT.flow_member_added, execution.id, flow.id .. '\t' .. rank .. '\t' .. flow.is_building, '')
+  ff.append(call, EVENT.flow_member_added, execution.id, flow.id .. '\t' .. rank .. '\t' .. flow.is_building .. '\t' .. keeping, '')
 end
 
 function ff.decide.add_execution_to_flow(call, flow_id, execution_id)

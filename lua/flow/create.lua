@@ -1,11 +1,12 @@
 -- create_flow: see model/flow/create.ts
 
-function ff.apply.flow_created(call, flow, given, tags, phase, build_deadline_at, graph)
+function ff.apply.flow_created(call, flow, given, tags, build_deadline_at, graph)
   local key = flow.key
   command('HSET', key, FLOW.given, ff.fit(key, FLOW.given, given .. '\t' .. call.now_text .. '\t' .. build_deadline_at))
   if tags ~= '' then command('HSET', key, FLOW.tags, ff.fit(key, FLOW.tags, tags)) end
   command('ZADD', call.base .. KEY.flows, '0', flow.id)
-  ff.append(call, EVENT.flow_created, flow.id, given, phase .. '\t' .. build_deadline_at, tags, '')
+  local phase = flow.is_building .. '\t' .. flow.is_closed .. '\t' .. build_deadline_at .. '\t' .. flow.kept_until
+  ff.append(call, EVENT.flow_created, flow.id, given, phase, tags, '')
   if build_deadline_at ~= '' then ff.set_flow_timer(call, flow, build_deadline_at) end
   -- A new flow has no members yet.
   call.counted, call.live = LIMIT.counted_flow .. flow.id, 0
@@ -28,21 +29,18 @@ function ff.decide.create_flow(call, flow_id, given, creator_identity, phase, ta
   if refusal then return refusal end
   command('ZCARD', call.base .. KEY.flows)
   ff.check_rights_to_flows(call)
-  local is_building, is_closed, build_timeout_ms = string.match(phase, '^([^\t]*)\t([^\t]*)\t(%d+)$')
+  local is_building, is_closed, build_timeout_ms, dedup_window_ms = string.match(phase, '^([^\t]*)\t([^\t]*)\t(%d+)\t(%d*)$')
   local build_deadline_at = ''
   if is_building ~= '' then
     build_deadline_at = ff.digits(call.now + build_timeout_ms)
     ff.timers_of(call)
   end
-  local flow = {
-    id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 0, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
-    is_building = is_building, is_closed = is_closed, is_unordered = '', last_mutation_at = call.now_text,
-    purge_at = '', is_purging = '', owing_groups = '', is_kept = '', cancellation_policy = CANCELLATION.flow_only,
-  }
+  local flow = ff.new_flow(call, flow_id)
+  flow.is_building, flow.is_closed = is_building, is_closed
+  if dedup_window_ms ~= '' then flow.kept_until, flow.has_new_keeping = ff.digits(call.now + dedup_window_ms), true end
   local revision = #graph.members + #graph.edges
   for i = 1, #graph.members do
     if graph.members[i].policy then revision = revision + 1 end
   end
-  return { KIND.created, revision }, ff.apply.flow_created, flow, given, tags, is_building .. '\t' .. is_closed,
-    build_deadline_at, graph
+  return { KIND.created, revision }, ff.apply.flow_created, flow, given, tags, build_deadline_at, graph
 end

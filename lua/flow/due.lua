@@ -30,14 +30,10 @@ local function purge(call, flow, walks)
 end
 
 -- The flow and its walks stay in quarantine until a first member is purged: until then members can be replayed.
-local function forget(call, flow, walks, members, kept_until)
-  if members[1] then
-    if flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
-    end_walks(call, flow, walks, members)
-  end
+local function forget(call, flow, walks, members)
+  if flow.is_purging == '' then ff.apply.flow_purge_begun(call, flow) end
+  end_walks(call, flow, walks, members)
   for i = 1, #members do ff.apply.execution_purged(call, members[i]) end
-  -- A further member has a longer retention, or is kept for good.
-  if kept_until then ff.apply.flow_purge_delayed(call, flow, kept_until) end
 end
 
 local function time_out(call, flow)
@@ -55,15 +51,11 @@ function ff.due.flow(call, id, _, limit)
   if ff.has_build_deadline(flow) then return { entity = flow, kind = 'flow', apply = time_out } end
   local count = math.max(1, math.floor(limit / LIMIT.purge_units))
   local ids = command('ZREVRANGE', call.base .. KEY.members .. id, 0, count - 1)
-  local members, kept_until, units = {}, nil, limit
+  local members, units = {}, limit
   for i = 1, #ids do
     local member = load_member(call, ids[i]) or ff.damaged('a member is missing')
     -- Wrong counts can hide that it has not ended.
     if not ff.is_terminal(member.situation) then ff.damaged('a member has not ended') end
-    if member.due_at == '' or not ff.has_passed(call, member.due_at) then
-      kept_until = member.due_at
-      break
-    end
     units = units - ff.units_of_purge(member)
     if units < 0 and i > 1 then break end
     member.flow = id
@@ -74,10 +66,9 @@ function ff.due.flow(call, id, _, limit)
   if not ids[1] and ff.has_members(call, id) then
     ff.damaged('its members are lost or miscounted; verify the partition, then retry it')
   end
-  -- Until the purge begins a member can be replayed, and its flow has all its walks.
-  local walks = (members[1] or not ids[1]) and ff.walks_of(call, id, members) or {}
+  local walks = ff.walks_of(call, id, members)
   -- The purge removes the flow from this list: one of another type must fail the pass before it writes.
   command('ZCARD', call.base .. KEY.flows)
   if not ids[1] then return { entity = flow, kind = 'flow', apply = purge, a = walks } end
-  return { entity = flow, kind = 'flow', apply = forget, a = walks, b = members, c = kept_until, purged = #members }
+  return { entity = flow, kind = 'flow', apply = forget, a = walks, b = members, purged = #members }
 end

@@ -204,20 +204,11 @@ end
 
 -- The effects of events on flows.
 
-local function purge_from(call, flow, purge_at)
+function ff.apply.flow_finished(call, flow, purge_at)
   flow.purge_at, flow.is_kept = purge_at, purge_at == '' and '1' or ''
   ff.set_flow_timer(call, flow, purge_at)
   ff.write_flow(call, flow)
-end
-
-function ff.apply.flow_finished(call, flow, purge_at)
-  purge_from(call, flow, purge_at)
   ff.append(call, EVENT.flow_finished, flow.id, purge_at, '')
-end
-
-function ff.apply.flow_purge_delayed(call, flow, purge_at)
-  purge_from(call, flow, purge_at)
-  ff.append(call, EVENT.flow_purge_delayed, flow.id, purge_at, '')
 end
 
 -- The caller writes the flow.

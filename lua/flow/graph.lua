@@ -371,9 +371,13 @@ end
 -- Adds a part of a graph to a flow; the caller writes the flow's own counts.
 function ff.grow(call, flow, graph)
   local members, edges = graph.members, graph.edges
-  local ranks, leads, counts, rank = {}, {}, {}, flow.nodes
+  local ranks, leads, counts, rank, last_creation = {}, {}, {}, flow.nodes, nil
   for i = 1, #members do
     local member, rank_text = members[i], ff.digits(rank)
+    if member.creation ~= last_creation then
+      last_creation = member.creation
+      ff.keep_with(flow, last_creation.rules.retention_ms, '', rank == 0)
+    end
     local situation = make_member(call, flow.id, rank == 0 and '' or rank_text, flow.is_building, member)
     counts[situation] = (counts[situation] or 0) + 1
     if member.policy then flow.revision = flow.revision + 1 end

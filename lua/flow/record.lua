@@ -1,6 +1,6 @@
 -- Reading flows and their members; the twin of model/flow/view.ts.
 
-local load = ff.record('flow', 'life', 'cancel')
+local load = ff.record('flow', 'life', 'keeping', 'cancel')
 
 local function flow_in(membership)
   if type(membership) ~= 'string' then return false end
@@ -24,9 +24,20 @@ function ff.load_flow(call, id)
   local flow = load(call, id)
   if not flow then return nil end
   ff.read_flow_life(flow)
+  ff.read_flow_keeping(flow)
   ff.read_flow_cancel(flow)
   flow.nodes, flow.edges, flow.revision = ff.count(flow.node_count), ff.count(flow.edge_count), ff.count(flow.graph_revision)
   return flow
+end
+
+-- A flow that is being created.
+function ff.new_flow(call, id)
+  return {
+    id = id, key = call.base .. FLOW.key .. id, nodes = 0, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
+    is_building = '', is_closed = '', is_unordered = '', last_mutation_at = call.now_text, purge_at = '', is_purging = '',
+    owing_groups = '', is_kept = '', keeping = '', has_own_retention = '', has_member_for_good = '', longest_retention_ms = '',
+    kept_until = '', cancellation_policy = CANCELLATION.flow_only,
+  }
 end
 
 -- The last flow of the call, in its current state: executions of one call are mostly in one flow. A write to a flow
@@ -49,7 +60,12 @@ end
 -- Writes the changes of a flow.
 function ff.write_flow(call, flow)
   call.flow = false
-  command('HSET', flow.key, FLOW.life, life_of(flow))
+  local keeping = ff.new_keeping_of(flow)
+  if keeping then
+    command('HSET', flow.key, FLOW.life, life_of(flow), FLOW.keeping, keeping)
+  else
+    command('HSET', flow.key, FLOW.life, life_of(flow))
+  end
 end
 
 -- Sets the timer of a flow: for its cancellation while it is building, or for the purge of its members. An empty text
@@ -330,7 +346,7 @@ function ff.cancel_reason_of(flow)
 end
 
 -- When the members of an execution's flow are purged; empty when unknown.
-function ff.purge_time_of_flow(call, execution)
+function ff.purge_time_of_member(call, execution)
   local flow = ff.load_flow(call, ff.flow_of(execution))
   return flow and flow.purge_at or ''
 end

@@ -16,7 +16,7 @@ function ff.finish_flow(call, flow)
   if ff.is_unsealed(flow) then return end
   if flow.nodes == 0 and flow.flow_state == FLOW_STATE.open and flow.is_closed == '' then return end
   if ff.live_members(call, flow.id) > 0 then return end
-  ff.apply.flow_finished(call, flow, ff.plain_purge_time(call))
+  ff.apply.flow_finished(call, flow, ff.purge_time_of_flow(call, flow))
 end
 
 -- A readable flow; an unreadable one is set aside, and the answer is nil.

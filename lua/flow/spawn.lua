@@ -1,6 +1,6 @@
 -- spawn_children: see model/flow/spawn.ts
 
-local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'membership', 'group')
+local load = ff.loader('naming', 'bounds', 'fence', 'timing', 'rules', 'membership', 'group')
 
 local CHILDREN = 'children'
 
@@ -13,13 +13,13 @@ local function begin(call, flow, execution)
   local given = CHILDREN .. '\t' .. flow.namespace
   command('HSET', flow.key, FLOW.given, ff.fit(flow.key, FLOW.given, given .. '\t' .. call.now_text))
   command('ZADD', call.base .. KEY.flows, '0', flow.id)
-  ff.append(call, EVENT.flow_created, flow.id, given, '\t\t', '', '')
+  ff.append(call, EVENT.flow_created, flow.id, given, '\t\t\t', '', '')
   ff.note_extra(execution, FIELD.membership)
   execution.flow = flow.id
   ff.tally(call, LIMIT.counted_flow .. flow.id, nil, execution.situation)
   command('HSET', execution.key, FIELD.membership, flow.id .. '\t')
   command('ZADD', call.base .. KEY.members .. flow.id, '0', execution.id)
-  ff.append(call, EVENT.flow_member_added, execution.id, flow.id .. '\t\t', '')
+  ff.append(call, EVENT.flow_member_added, execution.id, flow.id .. '\t\t\t' .. ff.keep_with_existing(flow, execution, true), '')
   flow.nodes, flow.revision = 1, 1
 end
 
@@ -48,14 +48,6 @@ local function spawn(call, flow, execution, graph, edges, policy, is_same)
   command('HSET', execution.key, FIELD.life, ff.same_life(execution), FIELD.group, ff.text_of_group(execution))
   flow.edges, flow.revision, flow.is_unordered = flow.edges + #edges, flow.revision + #edges, '1'
   ff.write_flow(call, flow)
-end
-
-local function new_flow(call, flow_id, namespace)
-  return {
-    id = flow_id, key = call.base .. FLOW.key .. flow_id, nodes = 1, edges = 0, revision = 0, flow_state = FLOW_STATE.open,
-    is_building = '', is_closed = '', is_unordered = '', last_mutation_at = call.now_text, purge_at = '', is_purging = '',
-    owing_groups = '', is_kept = '', cancellation_policy = CANCELLATION.flow_only, namespace = namespace, is_new = true,
-  }
 end
 
 -- Whether the children join the set that the parent already waits for.
@@ -102,7 +94,9 @@ function ff.decide.spawn_children(call, group, execution_id, fence, flow_id, pol
     end
   else
     if command('EXISTS', call.base .. FLOW.key .. flow_id) == 1 then return ff.reject('invalid_input', 'field', 'flowId') end
-    flow = new_flow(call, flow_id, namespace)
+    flow = ff.new_flow(call, flow_id)
+    -- Its first member is the parent.
+    flow.namespace, flow.nodes, flow.is_new = namespace, 1, true
   end
   local is_same = is_same_round(execution, as_new_group)
   local wrong = spawn_refusal(call, flow, execution, graph, edges, policy, is_same)

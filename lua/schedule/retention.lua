@@ -61,11 +61,9 @@ function ff.check_ending(call, execution)
   return purge_at, text
 end
 
--- The purge time of something that ends now without rules of its own; empty when it is kept for good.
-function ff.plain_purge_time(call)
-  local retention_ms = call.settings.retention_ms
-  if retention_ms == LIMIT.keep_for_good then return '' end
-  return ff.digits(slot_end(call.now + math.max(retention_ms, LIMIT.min_retention_ms)))
+-- The purge time of something that ends now and is not purged before `kept_until`.
+function ff.purge_time(call, retention_ms, kept_until)
+  return ff.digits(slot_end(math.max(call.now + math.max(retention_ms, LIMIT.min_retention_ms), kept_until)))
 end
 
 local function settle_slot(call, slot)

@@ -8,6 +8,7 @@ import { isRunnable, isTerminal } from '../execution/situation.js';
 import { notEligible } from '../lease/fence.js';
 import { LIMITS } from '../limits.js';
 import { reopening } from './members.js';
+import { keepingOf } from './retention.js';
 import { siblingId } from './view.js';
 
 export const addExecutionToFlow = operation({
@@ -61,6 +62,7 @@ export const addExecutionToFlow = operation({
       flow,
       rank: nodeCount,
       awaitsSeal: known.isBuilding,
+      ...keepingOf(execution),
     } as const;
     return acceptAll({ kind: 'added', executionId, newNodeCount: nodeCount + 1 }, [...reopening(known, now), added]);
   },

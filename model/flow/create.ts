@@ -29,6 +29,8 @@ export const createFlow = operation({
     buildTimeoutMs: field.buildTimeoutMs,
     /** It accepts no members and edges after this call. */
     closed: z.boolean().default(false),
+    /** It is kept, and known by its id, for this long from its creation at least, ms. */
+    dedupWindowMs: field.positiveDurationMs.optional(),
     tags: field.tags.default({}),
     graph,
   }),
@@ -46,7 +48,7 @@ export const createFlow = operation({
       'flowId',
       { given: ['flowKind', 'namespace'] },
       'creatorIdentity',
-      { phase: ['building', 'closed', 'buildTimeoutMs'] },
+      { phase: ['building', 'closed', 'buildTimeoutMs', 'dedupWindowMs'] },
       'tags',
       'graph',
     ],
@@ -85,6 +87,7 @@ export const createFlow = operation({
       isBuilding: args.building,
       isClosed: args.closed,
       buildDeadlineAt: args.building ? now + args.buildTimeoutMs : undefined,
+      keptUntil: args.dedupWindowMs === undefined ? undefined : now + args.dedupWindowMs,
       tags: args.tags,
     } as const;
     return { ...acceptAll(outcome, [created, ...events]), inputs, aftermath: { flow } };

@@ -54,17 +54,11 @@ function forgetting(view: View, { flow, isPurging }: ReadonlyFlow, context: Flow
   const count = Math.max(1, Math.floor(limit / PURGE_UNITS));
   const members = view.flows.members(flow, Number.MAX_SAFE_INTEGER, count, true);
   if (members.length === 0) return [...endsOfWalks(view, flow, [], context), { type: 'flow_purged', flow, at: now }];
-  const kept = members.findIndex(({ dueAt }) => dueAt === undefined || dueAt > now);
-  const due = kept === -1 ? members : members.slice(0, kept);
-  const gone = ofPurge(due, limit);
+  const gone = ofPurge(members, limit);
   return [
-    ...(isPurging || gone.length === 0 ? [] : [{ type: 'flow_purge_begun' as const, flow, at: now }]),
-    ...(gone.length === 0 ? [] : endsOfWalks(view, flow, gone, context)),
+    ...(isPurging ? [] : [{ type: 'flow_purge_begun' as const, flow, at: now }]),
+    ...endsOfWalks(view, flow, gone, context),
     ...gone.map(({ executionId }) => ({ type: 'execution_purged' as const, executionId, at: now })),
-    // A further member has a longer retention, or is kept for good.
-    ...(kept === -1 || gone.length < due.length
-      ? []
-      : [{ type: 'flow_purge_delayed' as const, flow, at: now, purgeAt: members[kept]?.dueAt }]),
   ];
 }
 

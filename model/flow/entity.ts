@@ -3,6 +3,7 @@ import { changes, entity, makes, makesOrChanges, removes } from '../core/entity.
 import { mergedTags } from '../execution/tags.js';
 import type { Event, EventNamed } from '../events.js';
 import { FLOW, flowFacts, WALK, walkFacts, type Flow, type ReadonlyFlow, type Walk } from './facts.js';
+import { keepingOf, keepWith, type Keeping } from './retention.js';
 import { hasBuildDeadline } from './state.js';
 
 const created = (event: EventNamed<'flow_created'>): Flow => ({
@@ -23,6 +24,10 @@ const created = (event: EventNamed<'flow_created'>): Flow => ({
   isPurging: false,
   owingGroups: 0,
   isKept: false,
+  hasOwnRetention: false,
+  hasMemberForGood: false,
+  longestRetentionMs: 0,
+  keptUntil: event.keptUntil ?? 0,
   cancelledAt: undefined,
   cancellationPolicy: 'flow_only',
   cancelReason: '',
@@ -36,16 +41,12 @@ const mutates = <Type extends Event['type']>(change: (flow: Flow, event: EventNa
     flow.lastMutationAt = event.at;
   });
 
-/** A member was created, or an existing execution joined. */
-function joined(flow: Flow, { at }: EventNamed<'execution_created' | 'flow_member_added'>): void {
+/** A member joined. */
+function joined(flow: Flow, at: number, keeping: Keeping): void {
+  keepWith(flow, keeping);
   flow.nodeCount += 1;
   flow.graphRevision += 1;
   flow.lastMutationAt = at;
-}
-
-function purgedFrom(flow: Flow, { purgeAt }: EventNamed<'flow_finished' | 'flow_purge_delayed'>): void {
-  flow.purgeAt = purgeAt;
-  flow.isKept = purgeAt === undefined;
 }
 
 export const flowEntity = entity({
@@ -68,7 +69,10 @@ export const flowEntity = entity({
     flow_tags_set: mutates<'flow_tags_set'>((flow, event) => {
       flow.tags = mergedTags(flow.tags, event.tags);
     }),
-    flow_finished: changes(purgedFrom),
+    flow_finished: changes((flow: Flow, { purgeAt }: EventNamed<'flow_finished'>) => {
+      flow.purgeAt = purgeAt;
+      flow.isKept = purgeAt === undefined;
+    }),
     flow_reopened: changes((flow: Flow) => {
       flow.purgeAt = undefined;
       flow.isKept = false;
@@ -76,11 +80,15 @@ export const flowEntity = entity({
     flow_purge_begun: changes((flow: Flow) => {
       flow.isPurging = true;
     }),
-    flow_purge_delayed: changes(purgedFrom),
     flow_purged: removes,
     // An execution that is created in no flow names none.
-    execution_created: makesOrChanges(() => undefined, joined),
-    flow_member_added: changes(joined),
+    execution_created: makesOrChanges(
+      () => undefined,
+      (flow: Flow, event: EventNamed<'execution_created'>) => joined(flow, event.at, keepingOf(event)),
+    ),
+    flow_member_added: changes((flow: Flow, { at, ...keeping }: EventNamed<'flow_member_added'>) =>
+      joined(flow, at, keeping),
+    ),
     dependencies_staged: mutates<'dependencies_staged'>((flow, event) => {
       flow.edgeCount += event.edges.length;
       flow.graphRevision += event.edges.length;

@@ -18,7 +18,12 @@ const walkFacet = {
 export const flowEvents = {
   flow_created: event('flow_created', 'af', FLOW, {
     given: { flowKind: fact.text(), namespace: fact.text() },
-    phase: { isBuilding: fact.flag(), isClosed: fact.flag(), buildDeadlineAt: fact.optionalNumber() },
+    phase: {
+      isBuilding: fact.flag(),
+      isClosed: fact.flag(),
+      buildDeadlineAt: fact.optionalNumber(),
+      keptUntil: fact.optionalNumber(),
+    },
     long: { tags: fact.map() },
   }),
   flow_sealed: event('flow_sealed', 'al', FLOW, {}),
@@ -28,18 +33,25 @@ export const flowEvents = {
     long: { cancelReason: fact.words() },
   }),
   flow_tags_set: event('flow_tags_set', 'at', FLOW, { long: { tags: fact.map() } }),
-  /** All members have ended. They are purged from this time on; never when it is absent. */
+  /** All members have ended. They are purged together from this time on; never when it is absent. */
   flow_finished: event('flow_finished', 'az', FLOW, { finish: { purgeAt: fact.optionalNumber() } }),
   /** A member runs again, or a further one joined. */
   flow_reopened: event('flow_reopened', 'ao', FLOW, {}),
   flow_purge_begun: event('flow_purge_begun', 'aq', FLOW, {}),
-  /** The next member has a longer retention: the purge goes on at this time; never when it is absent. */
-  flow_purge_delayed: event('flow_purge_delayed', 'aj', FLOW, { finish: { purgeAt: fact.optionalNumber() } }),
   flow_purged: event('flow_purged', 'ak', FLOW, {}),
 
-  /** An existing execution joined a flow; others are created as members. `awaitsSeal`: it cannot be claimed before the flow is sealed. */
+  /**
+   * An existing execution joined a flow; others are created as members. `awaitsSeal`: it cannot be claimed before the flow
+   * is sealed. `retentionMs`: a retention of its own.
+   */
   flow_member_added: event('flow_member_added', 'am', EXECUTION, {
-    membership: { flow: fact.id(), rank: fact.counter(), awaitsSeal: fact.flag() },
+    membership: {
+      flow: fact.id(),
+      rank: fact.counter(),
+      awaitsSeal: fact.flag(),
+      retentionMs: fact.optionalNumber(),
+      keptUntil: fact.optionalNumber(),
+    },
   }),
   /** Edges lead to the execution; if it was waiting for a worker or a time, it now waits for the upstreams. */
   dependencies_staged: event('dependencies_staged', 'an', EXECUTION, {

@@ -47,8 +47,19 @@ export const flowFacts = fact.factTable({
     isPurging: fact.flag(),
     /** Number of groups whose remaining upstreams have yet to be cancelled. */
     owingGroups: fact.counter(),
-    /** All its members have ended, and the next one to be purged is kept for good. */
+    /** All its members have ended, and it is kept for good. */
     isKept: fact.flag(),
+  },
+  /** How long it is kept once it has finished; all absent if every member has the retention of the deployment. */
+  keeping: {
+    /** Every member has a retention of its own, so that of the deployment does not count. */
+    hasOwnRetention: fact.flag(),
+    /** A member is kept for good. */
+    hasMemberForGood: fact.flag(),
+    /** The longest of the retentions that members have of their own, ms. */
+    longestRetentionMs: fact.counter(),
+    /** It is not purged before: the latest expiry of the idempotency keys of its members, and of its own. */
+    keptUntil: fact.counter(),
   },
   cancel: {
     cancelledAt: fact.optionalNumber(),

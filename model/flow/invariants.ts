@@ -2,7 +2,7 @@
 import type { ReadonlyExecution } from '../execution/facts.js';
 import { isRunnable, isTerminal } from '../execution/situation.js';
 import { executionIdOf, partitionIndexOf, uuidOfExecution } from '../ids.js';
-import { LIMITS } from '../limits.js';
+import { KEEP_FOR_GOOD, LIMITS } from '../limits.js';
 import type { ExecutionInvariant, Invariant, World } from '../specification/invariant.js';
 import type { LogRule } from '../specification/replay.js';
 import { hasOrphaned, isSiblingReason, owesCancel, WALKER } from './cancellation.js';
@@ -83,7 +83,18 @@ function eachFlow(name: string, holds: (flow: ReadonlyFlow, world: World) => boo
   };
 }
 
+/** Whether a flow is kept for at least as long as one of its members. */
+function isKeptWith({ policy, idempotencyExpiresAt = 0 }: ReadonlyExecution, flow: ReadonlyFlow): boolean {
+  const retentionMs = policy?.streamPolicy?.retentionTtlMs;
+  if (idempotencyExpiresAt > flow.keptUntil) return false;
+  if (retentionMs === undefined) return !flow.hasOwnRetention;
+  return retentionMs === KEEP_FOR_GOOD ? flow.hasMemberForGood : retentionMs <= flow.longestRetentionMs;
+}
+
 export const flowInvariants: readonly (Invariant | ExecutionInvariant)[] = [
+  eachFlow('a flow is kept for at least as long as each of its members', (flow, world) =>
+    membersOf(flow, world).every((it) => isKeptWith(it, flow)),
+  ),
   {
     name: 'a member has a flow, a flow knows its members: ranks are given once',
     check(world) {

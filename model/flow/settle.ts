@@ -1,10 +1,10 @@
 /** The consequences of a command in its flow, beyond its own events. The Lua twin is `lua/flow/settle.lua`. */
 import type { Event } from '../events.js';
 import { isRunnable } from '../execution/situation.js';
-import { purgeAtOf } from '../schedule/retention.js';
 import { cancellationOf, owesCancel } from './cancellation.js';
 import { cascade } from './cascade.js';
 import { resolveNewEdge, type NewEdge } from './consequences.js';
+import { purgeTimeOfFlow } from './retention.js';
 import { hasFinished, isUnsealed } from './state.js';
 import { endsOf, factsOfTask, walkIdOf, writeWalks, type CascadeContext, type Task } from './tasks.js';
 import { liveCountOf } from './view.js';
@@ -97,6 +97,5 @@ function finish(context: CascadeContext, flow: string): void {
   if (isUnsealed(known)) return;
   if (nodeCount === 0 && flowState === 'open' && !isClosed) return;
   if (liveCountOf(view.flows.tally(flow)) > 0) return;
-  const purgeAt = purgeAtOf({ policy: undefined, idempotencyExpiresAt: undefined }, now, retentionMs);
-  context.record({ type: 'flow_finished', flow, at: now, purgeAt });
+  context.record({ type: 'flow_finished', flow, at: now, purgeAt: purgeTimeOfFlow(known, now, retentionMs) });
 }

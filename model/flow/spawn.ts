@@ -28,6 +28,7 @@ import {
   type GroupPolicyArgs,
 } from './graph.js';
 import { growthOf, MEMBER_REJECTIONS, membersRefusal, stagingOf } from './members.js';
+import { keepingOf } from './retention.js';
 import { siblingId } from './view.js';
 
 const child = member.extend({
@@ -196,18 +197,20 @@ function spawnRefusal(
 }
 
 /** Events that create the flow and make the parent its first member. */
-function beginning(flow: string, { executionId, namespace }: ReadonlyExecution, at: number): Event[] {
+function beginning(flow: string, execution: ReadonlyExecution, at: number): Event[] {
+  const { executionId, namespace } = execution;
   const given = {
     flowKind: CHILDREN,
     namespace,
     isBuilding: false,
     isClosed: false,
     buildDeadlineAt: undefined,
+    keptUntil: undefined,
     tags: {},
   };
   return [
     { type: 'flow_created', flow, at, ...given },
-    { type: 'flow_member_added', executionId, at, flow, rank: 0, awaitsSeal: false },
+    { type: 'flow_member_added', executionId, at, flow, rank: 0, awaitsSeal: false, ...keepingOf(execution) },
   ];
 }
 

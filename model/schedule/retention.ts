@@ -10,8 +10,12 @@ type Kept = Pick<ReadonlyExecution, 'policy' | 'idempotencyExpiresAt'>;
 /** When an execution that ends now is purged: the end of a slot; undefined when it is kept for good. */
 export function purgeAtOf(execution: Kept, now: number, defaultRetentionMs: number): number | undefined {
   const retentionMs = execution.policy?.streamPolicy?.retentionTtlMs ?? defaultRetentionMs;
-  if (retentionMs === KEEP_FOR_GOOD) return undefined;
-  const until = Math.max(now + Math.max(retentionMs, MIN_RETENTION_MS), execution.idempotencyExpiresAt ?? 0);
+  return retentionMs === KEEP_FOR_GOOD ? undefined : purgeTimeOf(retentionMs, execution.idempotencyExpiresAt ?? 0, now);
+}
+
+/** The end of the slot in which something that ends now is purged, if it must be kept until then. */
+export function purgeTimeOf(retentionMs: number, keptUntil: number, now: number): number {
+  const until = Math.max(now + Math.max(retentionMs, MIN_RETENTION_MS), keptUntil);
   return Math.min(Math.ceil(until / RETENTION_SLOT_MS) * RETENTION_SLOT_MS, LIMITS.maxInteger);
 }
 

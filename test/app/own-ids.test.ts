@@ -1,7 +1,7 @@
 /** Runs by the ids that their callers give them, and all that is known about a run. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../model/limits.js';
-import { app, backoff, memory, valkey, type App, type Backend, type TaskContext } from '../../src/index.js';
+import { app, backoff, child, memory, valkey, type App, type Backend, type TaskContext } from '../../src/index.js';
 import { testApp } from '../../src/testing/test-app.js';
 import { sharedValkey } from '../support/valkey/index.js';
 import { memoryApp, rejectionOf } from './support.js';
@@ -146,6 +146,57 @@ describe('the time of an own id', () => {
     expect((await start()).id).toBe(run.id);
     await t.advance('2d');
     expect((await start()).id).not.toBe(run.id);
+  });
+});
+
+describe('the retention of what belongs together', () => {
+  it('is that of its tasks: children go with the run that started them, members with their flow', async () => {
+    await using t = testApp();
+    const leaf = t.app.task('leaf', { retention: '1m' }, ({ input }: TaskContext<number>) => input);
+    const parent = t.app.task('parent', { retention: '3m' }, async ({ children }: TaskContext<void>) => {
+      const values = await children.all([child(leaf, 1), child(leaf, 2)]);
+      return values.length;
+    });
+    const flow = t.app.flow('pair', (f) => [f.run(leaf, 1), f.run(leaf, 2)]);
+    await t.app.worker();
+    const [run, pair] = [await parent.run(), await flow.run(undefined)];
+    expect([await run.result(), await pair.result()]).toEqual([2, [1, 2]]);
+    const left = async (): Promise<number> => {
+      let count = 0;
+      for await (const _ of t.app.runs()) count += 1;
+      return count;
+    };
+    await t.advance('50s');
+    expect(await left()).toBe(5);
+    await t.advance('75s');
+    expect(await left()).toBe(3);
+    await t.advance('3m');
+    expect(await left()).toBe(0);
+  });
+
+  it('is at least the window of a flow with an id', async () => {
+    await using t = testApp();
+    const leaf = t.app.task('leaf', { retention: '1m' }, () => 1);
+    const flow = t.app.flow('one', (f) => f.run(leaf));
+    await t.app.worker();
+    for (const [window, until, after] of [
+      [undefined, '23h', '2h'],
+      ['5d', '4d', '2d'],
+    ] as const) {
+      const start = () => flow.run(undefined, { id: 'f1', idempotencyWindow: window });
+      const first = await start();
+      await first.result();
+      await t.advance(until);
+      expect(await start()).toMatchObject({ id: first.id, deduplicated: true });
+      await t.advance(after);
+      const second = await start();
+      expect(second.deduplicated).toBe(false);
+      await second.result();
+      await t.advance('10d');
+    }
+    expect(await rejectionOf((async () => flow.run(undefined, { idempotencyWindow: '1h' }))())).toMatchObject({
+      code: 'invalid_definition',
+    });
   });
 });
 

@@ -68,6 +68,69 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     }
   });
 
+  /** The purge time of a flow that finished at `endedAt`, as a retention. */
+  const retentionOf = async ({ backend }: TestEngine, flowId: string, endedAt: number): Promise<number> => {
+    const { purgeAt = Infinity } = { ...(await backend.describeFlow({ flowId })) };
+    return Math.floor((purgeAt - endedAt) / 60_000) * 60_000;
+  };
+  const retained = (retentionTtlMs: number) => ({ policy: { streamPolicy: { retentionTtlMs } } });
+
+  test.each([
+    [[120_000, 60_000], undefined, 120_000],
+    [[60_000, undefined], undefined, 86_400_000],
+    [[undefined, 200_000_000 - (200_000_000 % 60_000)], undefined, 200_000_000 - (200_000_000 % 60_000)],
+    [[60_000, -1], undefined, Infinity],
+    [[0], 600_000, 600_000],
+  ])(
+    'a flow with retentions of %j and a window of %s is kept for %s ms',
+    async (retentions, dedupWindowMs, expected) => {
+      const engine = engines[name] as TestEngine;
+      await engine.clear();
+      const { backend } = engine;
+      const flowId = id();
+      const [first, ...others] = retentions.map((ms) => ({
+        ...member(id()),
+        ...(ms === undefined ? {} : retained(ms)),
+      }));
+      const graph = { members: first === undefined ? [] : [first] };
+      await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', dedupWindowMs, graph });
+      for (const each of others) {
+        await backend.createExecution({ ...each, namespace: 'n', creatorIdentity: 'c' });
+        await backend.addExecutionToFlow({ flowId, executionId: each.executionId });
+      }
+      for (const { executionId } of [first, ...others].filter((each) => each !== undefined))
+        await backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+      expect(await retentionOf(engine, flowId, engine.now())).toBe(expected);
+    },
+  );
+
+  test('children are kept with their parent, and with the key that names it', async () => {
+    const engine = engines[name] as TestEngine;
+    for (const [dedupWindowMs, childMs, expected] of [
+      [60_000, 120_000, 300_000],
+      [60_000, 600_000, 600_000],
+      [900_000, 0, 900_000],
+    ] as const) {
+      await engine.clear();
+      const { backend } = engine;
+      const [flowId, parent, child] = [id(), id(), id()];
+      const policy = { ...retained(300_000).policy, dedupWindowMs };
+      const creation = { ...member(parent), namespace: 'n', creatorIdentity: 'c', idempotencyKey: 'k', policy };
+      await backend.createExecution(creation);
+      const [claimed] = await claim(engine);
+      const fence = fenceOf(claimed as NonNullable<typeof claimed>);
+      const children = [{ ...member(child), edgeId: uuid(), ...retained(childMs) }];
+      await backend.spawnChildren({ executionId: parent, fence, flowId, children });
+      for (const executionId of [child, parent])
+        await backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+      expect(await retentionOf(engine, flowId, engine.now())).toBe(expected);
+      await engine.advance(expected + 60_000);
+      for (let pass = 0; pass < 5; pass++) await backend.applyDue({ partition: PARTITION });
+      expect(await Promise.all([parent, child].map((each) => stateOf(engine, each)))).toEqual([undefined, undefined]);
+      expect(await backend.describeFlow({ flowId })).toBe(undefined);
+    }
+  });
+
   test.each([false, true])('a pass purges fewer executions with long steps (in a flow: %s)', async (isFlow) => {
     const engine = engines[name] as TestEngine;
     // The time passes for everything that is there.

@@ -91,5 +91,6 @@ export const FLOW_BREAKS: Record<string, (world: Broken) => void> = {
   'groups that owe cancellations are those whose walks go on': (it) => walk(it, {}),
   'a flow has finished once all its members have ended, and is forgotten only then': (it) =>
     (flowOf(it).purgeAt = it.now),
+  'a flow is kept for at least as long as each of its members': (it) => (flowOf(it).hasOwnRetention = true),
   'a walk belongs to an existing flow': (it) => walk(it, { walkFlow: OTHER }),
 };

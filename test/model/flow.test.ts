@@ -1209,32 +1209,53 @@ describe('the end of a flow', () => {
     expect([story.flow, story.execution(1), story.walks]).toEqual([undefined, undefined, []]);
   });
 
-  test('a flow keeps its walks while the first member to purge is retained longer', () => {
+  const retained = (retentionTtlMs: number) => ({ policy: { streamPolicy: { retentionTtlMs } } });
+  const MINUTE_MS = 60_000;
+
+  test.each([
+    ['the deployment, without others', [undefined, undefined], RETENTION_MS],
+    ['its members, if all have a shorter one', [MINUTE_MS, 3 * MINUTE_MS, 2 * MINUTE_MS], 3 * MINUTE_MS],
+    ['the deployment, if a member has none', [MINUTE_MS, undefined, MINUTE_MS], RETENTION_MS],
+    ['the deployment, if the first member has none', [undefined, MINUTE_MS], RETENTION_MS],
+    ['a member that has a longer one', [undefined, 3 * RETENTION_MS, MINUTE_MS], 3 * RETENTION_MS],
+    ['nobody, if a member is kept for good', [MINUTE_MS, -1, undefined], undefined],
+  ])('the members go together, after the retention of %s', (_, retentions, expected) => {
     const story = new Story();
-    const members = Array.from({ length: 150 }, (_, i) => member(i + 1));
-    const policy = { streamPolicy: { retentionTtlMs: 3 * RETENTION_MS } };
-    story.run('createFlow', flowOf({ members: [...members, member(151, { policy })] }));
-    for (let n = 1; n <= 151; n++) story.end(n, 'cancelExecution');
-    story.now = story.flow?.purgeAt as number;
-    story.run('closeFlow', { flowId: FLOW });
-    story.dueInOrder();
-    expect(story.flow).toMatchObject({ isPurging: false });
-    expect(story.walks.map(({ walkKind }) => walkKind)).toEqual(['evaluate']);
+    const members = retentions.map((ms, i) => member(i + 1, ms === undefined ? {} : retained(ms)));
+    story.run('createFlow', flowOf({ members }));
+    for (const index of members.keys()) {
+      story.end(index + 1, 'cancelExecution');
+      story.now += MINUTE_MS / 2;
+    }
+    const endedAt = story.now - MINUTE_MS / 2;
+    const purgeAt = story.flow?.purgeAt;
+    if (expected === undefined) {
+      expect(story.flow).toMatchObject({ purgeAt: undefined, isKept: true });
+      return;
+    }
+    expect(purgeAt).toBeGreaterThanOrEqual(endedAt + expected);
+    expect(purgeAt).toBeLessThan(endedAt + expected + MINUTE_MS);
+    story.now = (purgeAt as number) - 1;
+    story.due();
+    expect(story.states(1, members.length)).toEqual(['cancelled', 'cancelled']);
+    story.now += 1;
+    for (let pass = 0; pass < 3; pass++) story.due();
+    expect([...story.states(1, members.length), story.flow]).toEqual([undefined, undefined, undefined]);
   });
 
-  test.each(['longer', 'for good'])('a member that is retained %s does not end its flow a second time', (kept) => {
+  test('a flow with its own id is known for as long as it asked, and for the keys of executions that joined', () => {
     const story = new Story();
-    const policy = { streamPolicy: { retentionTtlMs: kept === 'longer' ? 3 * RETENTION_MS : -1 } };
-    story.run('createFlow', flowOf({ members: [member(1, { policy }), member(2)] }));
+    story.run('createFlow', { ...flowOf({ members: [member(1, retained(MINUTE_MS))] }), dedupWindowMs: 5 * MINUTE_MS });
+    const createdAt = story.now;
     story.end(1, 'cancelExecution');
+    expect(story.flow?.purgeAt).toBeGreaterThanOrEqual(createdAt + 5 * MINUTE_MS);
+    expect(story.flow?.purgeAt).toBeLessThan(createdAt + 6 * MINUTE_MS);
+    const policy = { dedupWindowMs: 9 * MINUTE_MS, ...retained(0).policy };
+    const other = { ...member(2, { policy }), namespace: 'n', creatorIdentity: 'c', idempotencyKey: 'key' };
+    story.run('createExecution', other);
+    story.run('addExecutionToFlow', { flowId: FLOW, executionId: idOf(2) });
     story.end(2, 'cancelExecution');
-    expect(story.events.map(({ type }) => type)).toContain('flow_finished');
-    story.now = story.flow?.purgeAt as number;
-    story.due();
-    expect(story.events.map(({ type }) => type)).toEqual([
-      ...['flow_purge_begun', 'execution_purged', 'flow_purge_delayed'],
-    ]);
-    expect(story.flow?.purgeAt).toBe(kept === 'longer' ? story.execution(1)?.dueAt : undefined);
+    expect(story.flow?.purgeAt).toBeGreaterThanOrEqual(createdAt + 9 * MINUTE_MS);
   });
 
   test('the end of a flow whose members are kept for good is logged once, and again after a replay', () => {
@@ -1242,10 +1263,11 @@ describe('the end of a flow', () => {
     const policy = { streamPolicy: { retentionTtlMs: -1 } };
     story.run('createFlow', flowOf({ members: [member(1, { policy })] }));
     story.end(1, 'cancelExecution');
-    story.now = story.flow?.purgeAt as number;
+    expect(story.events.map(({ type }) => type)).toEqual(['execution_cancelled', 'flow_finished']);
+    expect(story.flow).toMatchObject({ purgeAt: undefined, isKept: true, isPurging: false });
+    story.now += 10 * RETENTION_MS;
     story.due();
-    expect(story.events.map(({ type }) => type)).toEqual(['flow_purge_delayed']);
-    expect(story.flow).toMatchObject({ purgeAt: undefined, isPurging: false });
+    expect(story.events).toEqual([]);
     story.run('closeFlow', { flowId: FLOW });
     expect(story.events.map(({ type }) => type)).toEqual(['flow_closed']);
     story.run('replayExecution', { executionId: idOf(1) });

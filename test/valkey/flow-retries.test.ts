@@ -595,7 +595,7 @@ test.each(['is purged', 'is given up'])(
   },
 );
 
-test('the lost walk of a flow stays in quarantine while all members are retained longer', async () => {
+test('the lost walk of a flow stays in quarantine until the longest retention of its members', async () => {
   const { admin, engine } = world;
   const kept = { policy: { streamPolicy: { retentionTtlMs: 6 * RETENTION_MS } } };
   const { walk, purgeAt, describe } = await manyCancelled(kept);
@@ -605,9 +605,8 @@ test('the lost walk of a flow stays in quarantine while all members are retained
   await due();
   const entries = await setAside();
   expect(entries.map((name) => name.replace(/:.*/, ''))).toEqual(['walk']);
-  const firstPurgeAt = (await purgeAt()) as number;
   await later(3 * RETENTION_MS);
-  expect(await purgeAt()).toBeGreaterThan(firstPurgeAt);
+  expect(await purgeAt()).toBeGreaterThan(engine.now());
   expect(await setAside()).toEqual(entries);
   await later(6 * RETENTION_MS);
   for (let pass = 0; pass < 3; pass++) await due();

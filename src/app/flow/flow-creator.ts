@@ -87,9 +87,9 @@ export class FlowCreator {
   /** Creates the flow; false if it existed. */
   private async begin(flowId: string, requested: RequestedFlow, parts: readonly Part[]): Promise<boolean> {
     const { namespace, creatorIdentity } = this.options;
-    const { flow, tags, ownId } = requested;
+    const { flow, tags, ownId, dedupWindowMs } = requested;
     const args = {
-      ...{ flowId, flowKind: flow, namespace, creatorIdentity, tags: { ...tags }, graph: parts[0] },
+      ...{ flowId, flowKind: flow, namespace, creatorIdentity, tags: { ...tags }, graph: parts[0], dedupWindowMs },
       ...{ building: parts.length > 1, closed: parts.length === 1 },
     };
     const outcome = await namingLane(`Flow "${flow}"`, () => this.call(() => this.backend.createFlow(args)));

@@ -20,9 +20,12 @@ export type FlowDeclaration<Input, Declared> = (builder: FlowBuilder, input: Inp
 export interface FlowRunOptions {
   /**
    * Your own id. A second run of this flow with the same id and input returns the first; with another input it is
-   * refused (`run_id_conflict`). Remembered for as long as the flow is kept.
+   * refused (`run_id_conflict`). Remembered for as long as the flow is kept: until it has ended, and the longest
+   * `retention` of its tasks and its `idempotencyWindow` are over.
    */
   readonly id?: string | undefined;
+  /** How long a flow with an `id` is kept at least, from its creation. Default 24 hours. */
+  readonly idempotencyWindow?: Duration | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */
   readonly tags?: Tags | undefined;
   /**

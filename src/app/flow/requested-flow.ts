@@ -1,11 +1,11 @@
 /** A requested flow, before a backend is needed: its graph, and the checked and serialised inputs of its members. */
-import { LIMITS } from '../../../model/limits.js';
+import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
-import { durationMs } from '../../shared/duration.js';
+import { durationMs, type Duration } from '../../shared/duration.js';
 import { keptOptions } from '../tasks/policy.js';
-import { checkKeyLength, checkOwnId, checkStart, checkTags } from '../tasks/task-checks.js';
+import { checkKeyLength, checkOwnId, checkStart, checkTags, checkWindow } from '../tasks/task-checks.js';
 import type { RequestedMember } from '../tasks/member-row.js';
 import type { TaskDefinition } from '../tasks/task.js';
 import type { FlowDeclaration, FlowRunOptions } from './flow.js';
@@ -25,13 +25,22 @@ export interface RequestedFlow {
   readonly members: readonly RequestedMember[];
   /** All tags that are stored with it. */
   readonly tags: Readonly<Record<string, string>>;
+  /** How long it is kept at least, from its creation, ms; undefined without an id. */
+  readonly dedupWindowMs: number | undefined;
   /** A digest of its input. */
   readonly digest: string;
   /** When its members end as `expired`. */
   readonly deadline: FlowRunOptions['deadline'];
 }
 
-const FLOW_RUN_OPTIONS = { id: true, tags: true, delay: true, priority: true, deadline: true } as const;
+const FLOW_RUN_OPTIONS = {
+  id: true,
+  idempotencyWindow: true,
+  tags: true,
+  delay: true,
+  priority: true,
+  deadline: true,
+} as const;
 
 /** @throws InvalidInputError, InvalidDefinitionError, and every error of the declaration */
 export async function requestedFlow(
@@ -48,17 +57,30 @@ export async function requestedFlow(
     checkOwnId(where, options.id);
     checkKeyLength(where, 'id', LIMITS.maxTagValueBytes, options.id);
   }
+  checkWindow(where, options.idempotencyWindow, options.id);
   checkTags(where, options.tags, options.id === undefined ? 2 : 3);
   checkStart(where, options);
-  const { id: ownId, tags, deadline } = options;
+  const { id: ownId, idempotencyWindow, tags, deadline } = options;
   // Later calls with this id are compared with the input that the declaration gets.
   const digest = inputDigest(inputJson(name, input));
   const { output, nodes } = graphOf(name, declare, input, taskNamed);
   const graph = { output, nodes: nodes.map((node) => startingBy(node, options)) };
   const members = await requestedMembers(graph);
   const stored = { output: output as Template | undefined, input: digest, ownId };
-  return { flow: name, ownId, graph, members, tags: { ...tags, ...tagsOf(where, stored) }, digest, deadline };
+  return {
+    flow: name,
+    ownId,
+    graph,
+    members,
+    tags: { ...tags, ...tagsOf(where, stored) },
+    dedupWindowMs: ownId === undefined ? undefined : windowMsOf(idempotencyWindow),
+    digest,
+    deadline,
+  };
 }
+
+const windowMsOf = (window: Duration | undefined): number =>
+  window === undefined ? DEFAULTS.dedupWindowMs : durationMs(window);
 
 /** A node with what its flow says of all. */
 function startingBy(node: GraphNode, { delay, priority }: FlowRunOptions): GraphNode {

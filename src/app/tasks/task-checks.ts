@@ -14,6 +14,7 @@ import {
   refuse,
   shown,
 } from '../../shared/checks.js';
+import type { Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { AnySchema } from '../../shared/schema.js';
@@ -125,10 +126,17 @@ export function checkRunOptions(taskName: string, options: RunOptions): void {
     throw refuse(where, 'idempotencyKey', 'a string without control characters that is not empty', idempotencyKey);
   if (options.id !== undefined && idempotencyKey !== undefined)
     throw new InvalidDefinitionError(`${where}: give an id or an idempotencyKey, not both`);
-  checkDuration(where, 'idempotencyWindow', options.idempotencyWindow, 1, LIMITS.maxDurationMs);
+  checkWindow(where, options.idempotencyWindow, options.id ?? idempotencyKey);
   checkStart(where, options);
   checkTags(where, options.tags, options.id === undefined ? 0 : 1);
   checkBoolean(where, 'hold', options.hold);
+}
+
+/** @throws InvalidDefinitionError for an invalid window, and for one without a key that it could keep */
+export function checkWindow(where: string, window: Duration | undefined, key: string | undefined): void {
+  checkDuration(where, 'idempotencyWindow', window, 1, LIMITS.maxDurationMs);
+  if (window !== undefined && key === undefined)
+    throw new InvalidDefinitionError(`${where}: idempotencyWindow is about an id or key: give one too`);
 }
 
 /** What a run and a flow can say of when work starts and ends. @throws InvalidDefinitionError for an invalid option */

@@ -50,7 +50,10 @@ export interface TaskSettings {
     | undefined;
   /** Higher runs first, 0 to 9 000. Default 0. */
   readonly priority?: number | undefined;
-  /** How long an ended run and its result are kept. Default: that of the backend, 24 hours. */
+  /**
+   * How long an ended run and its result are kept. Default: that of the backend, 24 hours. A flow and its members, and a
+   * run and its children, are kept together: for the longest of their retentions.
+   */
   readonly retention?: Duration | undefined;
 }
 

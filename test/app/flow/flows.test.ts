@@ -298,7 +298,7 @@ describe('flows in memory, under a virtual clock', () => {
     await expect(chains.run({ nodes: 1_300 }, { id: 'long' })).rejects.toThrow('ends here');
     backend.growFlow = growFlow;
     await t.advance('1s');
-    expect(await chains.get({ id: 'long' }).info()).toMatchObject({ members: { waiting_children: 128 } });
+    expect(await chains.get({ id: 'long' }).info()).toMatchObject({ members: { waiting_children: 96 } });
     await expect(chains.run({ nodes: 1_299 }, { id: 'long' })).rejects.toThrow(RunIdConflictError);
     const run = await chains.run({ nodes: 1_300 }, { id: 'long' });
     expect((await run.info()).members).toEqual({ waiting: 1, waiting_children: 1_299 });
