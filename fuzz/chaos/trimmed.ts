@@ -11,7 +11,7 @@ import type { Command } from '../../model/machine.js';
 import { LIMITS } from '../../model/limits.js';
 import { decodeCursor } from '../../model/partition/cursor.js';
 import type { Backend } from '../../src/backend/backend.js';
-import { earliestOf } from '../../src/engine/log.js';
+import { earliestPlace } from '../../src/engine/log-search.js';
 import { judgeReadings } from './judge-readings.js';
 import { lastGiven, type Reading } from './reader.js';
 
@@ -90,7 +90,7 @@ class Archive {
     } catch (error) {
       if (!(error instanceof EngineError) || !error.code.startsWith('cursor_')) throw error;
       // A tail was lost, and the entries that replace it overwrite it here. If the log no longer has all of them, its first entry is not the one of the archive.
-      this.after = await unlessAway(earliestOf(backend, partition));
+      this.after = (await unlessAway(earliestPlace(backend, partition)))?.after;
       this.mustKnowNext = this.after !== undefined;
       return false;
     }
@@ -203,7 +203,7 @@ export class TrimmedLogs {
 
   /** Number of entries that a log had and lost. */
   private async trimmedTo(partition: string): Promise<number> {
-    const earliest = await earliestOf(this.backend, partition);
+    const { after: earliest } = await earliestPlace(this.backend, partition);
     return earliest === undefined ? 0 : decodeCursor(earliest).sequence;
   }
 }

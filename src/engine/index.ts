@@ -50,7 +50,8 @@ export type { DeploymentSettings, GivenSettings, SharedSettings } from '../backe
 export type { ListLanesPage } from '../../model/partition/reads.js';
 export type { AnswerOf, ArgsOf, Command, OperationName, OutcomeOf, QueryName } from '../../model/machine.js';
 export { EngineError, type ErrorCode, type RejectionCode } from '../../model/errors.js';
-export { leaseHistory, readEvents, type LogSource } from './log.js';
+export { leaseHistory, readEvents, type HistorySource } from './log.js';
+export type { LogSource } from './log-search.js';
 export type { LeaseHistoryEntry } from '../../model/lease/history.js';
 export type { Event, EventType, LogEntry, LoggedEvent, ReadEvent, UnknownEvent } from '../../model/events.js';
 export { Subscriptions, type SubscribeOptions } from '../subscribing/index.js';

@@ -6,9 +6,10 @@ import { LIMITS } from '../../model/limits.js';
 import type { Backend } from '../backend/backend.js';
 import { needBackend, needObject, needText } from '../backend/settings.js';
 import { partitionOfExecution } from '../../model/ids.js';
+import { earliestPlace, placeBefore, type LogPlace, type LogSource } from './log-search.js';
 
-/** The part of a backend that reads logs. */
-export type LogSource = Pick<Backend, 'readLog'>;
+/** The parts of a backend that the history of an execution needs. */
+export type HistorySource = LogSource & Partial<Pick<Backend, 'describeExecution'>>;
 
 /**
  * Every log entry of a partition after a cursor, oldest first, until the end is reached. Cursors come from `readLog`;
@@ -39,43 +40,49 @@ export async function* readEvents(
  *   `cursor_lost` if the log after `after` was lost or created again
  */
 export async function* leaseHistory(
-  backend: LogSource,
+  backend: HistorySource,
   options: { executionId: string; after?: string; renewals?: boolean },
 ): AsyncGenerator<LeaseHistoryEntry> {
   needLog('leaseHistory()', backend, options);
   const { executionId, after, renewals = false } = options;
   needText('leaseHistory()', 'executionId', executionId);
   const partition = partitionOfExecution(executionId);
-  const trimmedTo = after === undefined ? await earliestOf(backend, partition) : undefined;
-  const from = after ?? trimmedTo;
-  const reader = new LeaseHistoryReader();
-  let whole = trimmedTo === undefined;
-  for await (const entry of readEvents(backend, { partition, ...(from === undefined ? {} : { after: from }) })) {
-    if (!isOfExecution(entry.event) || entry.event.executionId !== executionId) continue;
-    whole ||= entry.event.type === 'execution_created';
-    if (!whole) break;
-    const leaseEntry = reader.read(entry);
-    if (leaseEntry !== undefined && (renewals || leaseEntry.type !== 'renewed')) yield leaseEntry;
+  // The creation is the first event of an execution. The search misses it if the clock was set back.
+  for (const { after: from, isEarliest } of await beginnings(backend, executionId, after)) {
+    const reader = new LeaseHistoryReader();
+    let whole = after !== undefined || (isEarliest && from === undefined);
+    for await (const entry of readEvents(backend, { partition, ...(from === undefined ? {} : { after: from }) })) {
+      if (!isOfExecution(entry.event) || entry.event.executionId !== executionId) continue;
+      whole ||= entry.event.type === 'execution_created';
+      if (!whole) break;
+      const leaseEntry = reader.read(entry);
+      if (leaseEntry !== undefined && (renewals || leaseEntry.type !== 'renewed')) yield leaseEntry;
+    }
+    if (whole) return;
   }
   // Also without any entry of the execution: the log cannot show that it was never owned.
-  if (!whole)
-    throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, {
-      detail: { earliest: trimmedTo ?? '' },
-    });
+  const { after: earliest = '' } = await earliestPlace(backend, partition);
+  throw new EngineError('cursor_too_old', `The log was trimmed past the creation of ${executionId}.`, {
+    detail: { earliest },
+  });
+}
+
+/** Where the history of an execution can begin, the likeliest place first. */
+async function beginnings(
+  backend: HistorySource,
+  executionId: string,
+  after: string | undefined,
+): Promise<readonly LogPlace[]> {
+  if (after !== undefined) return [{ after, isEarliest: false }];
+  const partition = partitionOfExecution(executionId);
+  const earliest = await earliestPlace(backend, partition);
+  const createdAt = (await backend.describeExecution?.({ executionId }))?.createdAt;
+  if (createdAt === undefined) return [earliest];
+  const place = await placeBefore(backend, partition, createdAt);
+  return place.isEarliest ? [earliest] : [place, earliest];
 }
 
 function needLog(of: string, backend: unknown, options: unknown): void {
   needBackend(of, backend, 'readLog');
   needObject(of, 'options', options);
-}
-
-/** The first readable cursor of a trimmed log; undefined for a complete log. */
-export async function earliestOf(backend: LogSource, partition: string): Promise<string | undefined> {
-  try {
-    await backend.readLog({ partition, limit: 1 });
-    return undefined;
-  } catch (error) {
-    if (error instanceof EngineError && error.code === 'cursor_too_old') return error.detail['earliest'];
-    throw error;
-  }
 }

@@ -4,7 +4,8 @@ import { EngineError } from '../../model/errors.js';
 import { QUERIES } from '../../model/machine.js';
 import type { LogPage } from '../../model/partition/reads.js';
 import { SpecMachine } from '../../model/specification/machine.js';
-import { leaseHistory, readEvents, type LogSource } from '../../src/engine/log.js';
+import type { LogSource } from '../../src/engine/log-search.js';
+import { leaseHistory, readEvents } from '../../src/engine/log.js';
 import { claimed, created, event, idOf, PARTITION, RETENTION_MS, START, uuid, X } from './dsl.js';
 
 /** A machine whose log is read as a backend's; its first entries are trimmed. */

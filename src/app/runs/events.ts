@@ -1,10 +1,12 @@
 /** The events of one run, from the log of its partition. */
 import { isOfExecution, type ExecutionEvent, type ReadEvent } from '../../../model/events.js';
-import { partitionOfExecution } from '../../../model/ids.js';
+import type { ExecutionInfo } from '../../../model/execution/projections.js';
+import { partitionIndexOf, partitionOfExecution } from '../../../model/ids.js';
 import type { Backend } from '../../backend/backend.js';
 import type { Clock } from '../../engine/clock.js';
 import { withRetries } from '../../engine/retry.js';
-import { earliestOf, readEvents, type LogSource } from '../../engine/log.js';
+import { readEvents } from '../../engine/log.js';
+import { earliestPlace, placeBefore, type LogPlace, type LogSource } from '../../engine/log-search.js';
 import { checkSignal } from '../../shared/checks.js';
 import { RunNotFoundError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
@@ -28,6 +30,9 @@ export function checkEventsOptions(options: RunEventsOptions): void {
   checkSignal('events', 'signal', options.signal);
 }
 
+/** A log that begins so long after the end of a run has nothing of it, ms: the clock of a server can be set back. */
+const CLOCK_STEP_MS = 3_600_000;
+
 /** Reads until the store answers, fails for good, or the reader has left. */
 type Read = <Answer>(read: () => Promise<Answer>) => Promise<Answer>;
 
@@ -45,33 +50,70 @@ export async function* runEvents(
 ): AsyncGenerator<RunEvent, void, undefined> {
   signal.throwIfAborted();
   const read: Read = (call) => withRetries(clock, Infinity, call, signal);
-  const isOfRun = (event: ReadEvent): event is RunEvent => isOfExecution(event) && event.executionId === executionId;
-  const hasEnded = async (): Promise<boolean> => {
-    const state = await read(() => backend.readExecutionState({ executionId }));
-    if (state === undefined) throw new RunNotFoundError(executionId);
-    return isEnd(state);
+  const factsNow = async (): Promise<ExecutionInfo> => {
+    const info = await read(() => backend.readExecutionInfo({ executionId }));
+    if (info === undefined) throw new RunNotFoundError(executionId);
+    return info;
   };
-  // The log of an ended run is complete: reading it once is enough.
-  if (await hasEnded()) {
-    for await (const event of kept({ readLog: (args) => read(() => backend.readLog(args)) }, executionId)) {
+  const log: LogSource = { readLog: (args) => read(() => backend.readLog(args)) };
+  const partition = partitionOfExecution(executionId);
+  const known = await factsNow();
+  const hadEnded = isEnd(known.publicState);
+  for (const place of await placesOf(log, partition, known)) {
+    let isWhole = false;
+    let ends = 0;
+    let endedAt = Infinity;
+    // The log of an ended run is complete: reading it once is enough.
+    const entries = hadEnded
+      ? readEvents(log, { partition, ...(place.after === undefined ? {} : { after: place.after }) })
+      : await followed(backend, clock, { executionId, place, signal });
+    for await (const { event } of entries) {
       signal.throwIfAborted();
-      if (isOfRun(event)) yield event;
+      // The same step can have closed a stream after the end.
+      if (event.at > endedAt) return;
+      if (!isOfExecution(event) || event.executionId !== executionId) continue;
+      isWhole ||= event.type === 'execution_created';
+      if (!isWhole && !place.isEarliest) break;
+      yield event;
+      if (!ENDS.has(event.type)) continue;
+      ends += 1;
+      if (!hadEnded && isLastEnd(await factsNow(), ends, isWhole)) return;
+      if (hadEnded && isWhole && ends > known.replayCount) endedAt = event.at;
     }
-    return;
-  }
-  const { Subscriptions } = await import('../../subscribing/index.js');
-  const subscription = await new Subscriptions(backend, clock).events({ executionId, from: 'earliest', signal });
-  for await (const { event } of subscription) {
-    if (!isOfRun(event)) continue;
-    yield event;
-    // A replayed run continues after its end.
-    if (ENDS.has(event.type) && (await hasEnded())) return;
+    if (isWhole) return;
   }
 }
 
-/** Every event that the log of the run's partition keeps. */
-async function* kept(log: LogSource, executionId: string): AsyncGenerator<ReadEvent, void, undefined> {
-  const partition = partitionOfExecution(executionId);
-  const after = await earliestOf(log, partition);
-  for await (const { event } of readEvents(log, { partition, ...(after === undefined ? {} : { after }) })) yield event;
+/** Whether a run is over with this end. Each replay has an end of its own; without the creation, ends may be missing. */
+const isLastEnd = ({ publicState, replayCount }: ExecutionInfo, ends: number, isWhole: boolean): boolean =>
+  isEnd(publicState) && (!isWhole || ends > replayCount);
+
+/**
+ * Where the events of a run can begin: at its creation; at the oldest entry, if the clock was set back and the search
+ * missed the creation.
+ */
+async function placesOf(
+  log: LogSource,
+  partition: string,
+  { createdAt, publicState, lastTransitionAt }: ExecutionInfo,
+): Promise<readonly LogPlace[]> {
+  const place = await placeBefore(log, partition, createdAt);
+  if (!place.isEarliest) return [place, await earliestPlace(log, partition)];
+  if (place.after === undefined || !isEnd(publicState)) return [place];
+  // Of a run that ended long before the log begins, nothing is kept.
+  const { events } = await log.readLog({ partition, after: place.after, limit: 1 });
+  return (events[0]?.event.at ?? 0) > lastTransitionAt + CLOCK_STEP_MS ? [] : [place];
+}
+
+/** The events of a run from a place on, and those to come. */
+async function followed(
+  backend: Backend,
+  clock: Clock,
+  { executionId, place, signal }: { executionId: string; place: LogPlace; signal: AbortSignal },
+): Promise<AsyncIterable<{ readonly event: ReadEvent }>> {
+  const { Subscriptions } = await import('../../subscribing/index.js');
+  const { encodePositions } = await import('../../subscribing/positions.js');
+  const partition = partitionIndexOf(partitionOfExecution(executionId));
+  const from = place.isEarliest || place.after === undefined ? 'earliest' : encodePositions(partition, [place.after]);
+  return new Subscriptions(backend, clock).events({ executionId, from, signal });
 }
