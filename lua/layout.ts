@@ -343,6 +343,9 @@ export const WAITS_PER_UNIT = 16;
 /** Listings are read from queues and timers up to this number of entries, all of which are sorted. */
 export const MAX_LIVE = 1_000;
 
+/** Most timers that a list reads to find them. Finished flows have one each, until they are purged. */
+export const MAX_TIMERS_READ = 5_000;
+
 /**
  * Suspended executions are listed from the order of their timeouts up to this number, all of which are sorted for
  * every page: 4,000 take the server 5 ms, and a page is to stay below 3 ms.

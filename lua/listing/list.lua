@@ -58,31 +58,53 @@ local function append_all(to, ids)
   for i = 1, #ids do to[#to + 1] = ids[i] end
 end
 
--- The entries of the queues of a lane, or of all lanes; nil when they are too many to sort.
-local function queued(call, lane_id, room)
-  local ids = {}
+-- The entries of the queues of a lane, or of all lanes, up to a score; nil when they are too many to sort.
+local function queued(call, lane_id, highest)
+  local ids, room = {}, LIMIT.max_live
   local lanes = lane_id ~= '' and { lane_id } or ff.lanes_after(call, '', LIMIT.max_live + 1)
   if #lanes > LIMIT.max_live then return nil end
   for i = 1, #lanes do
     local names = ff.queue_names(call, lanes[i])
     for j = 1, #names do
       local key = call.base .. KEY.queue .. lanes[i] .. '\t' .. names[j]
-      room = room - command('ZCARD', key) - 1
+      room = room - command('ZCOUNT', key, '-inf', highest) - 1
       if room < 0 then return nil end
-      append_all(ids, command('ZRANGE', key, 0, -1))
+      append_all(ids, command('ZRANGEBYSCORE', key, '-inf', highest))
     end
   end
   return ids
 end
 
--- The entities with timers: all owned or delayed executions, and more; nil when they are too many.
+-- Whether one of these situations is among the letters.
+local function has_any(letters, situations)
+  for i = 1, #situations do
+    if string.find(letters, situations[i], 1, true) then return true end
+  end
+  return false
+end
+
+local LOST = { SITUATION.lease_expired, SITUATION.lease_revoked }
+
+-- The entries of queues that can be in these situations; nil when they are too many to sort. Lost executions stand before
+-- those that wait, which can be many.
+local function claimable(call, letters, lane_id)
+  if string.find(letters, SITUATION.ready, 1, true) then return queued(call, lane_id, '+inf') end
+  if has_any(letters, LOST) then return queued(call, lane_id, '(' .. LIMIT.first_waiting_score) end
+  return {}
+end
+
+-- The executions with timers: all owned or delayed ones, and more; nil when they are too many, or stand among too many
+-- others.
 local function timed(call)
   local key = call.timers_key
-  if command('ZCARD', key) > LIMIT.max_live then return nil end
-  local ids, members = {}, command('ZRANGE', key, 0, -1)
-  local size = #TIMER.execution
-  for i = 1, #members do
-    if string.sub(members[i], 1, size) == TIMER.execution then ids[#ids + 1] = string.sub(members[i], size + 1) end
+  local count, ids, size = command('ZCARD', key), {}, #TIMER.execution
+  if count > LIMIT.max_timers_read then return nil end
+  for from = 0, count - 1, LIMIT.max_live do
+    local members = command('ZRANGE', key, from, from + LIMIT.max_live - 1)
+    for i = 1, #members do
+      if string.sub(members[i], 1, size) == TIMER.execution then ids[#ids + 1] = string.sub(members[i], size + 1) end
+    end
+    if #ids > LIMIT.max_live then return nil end
   end
   return ids
 end
@@ -129,7 +151,7 @@ local function sources_of(call, letters, held, lane_id, before, tags)
   if on_shelves then return sources end
   -- An execution that is neither in a queue nor on a shelf, nor held, has a timer.
   local live = timed(call)
-  local waiting = live and queued(call, lane_id, LIMIT.max_live)
+  local waiting = live and claimable(call, letters, lane_id)
   if not waiting then return { all_ids(call, before) } end
   append_all(live, waiting)
   sources[#sources + 1] = array(live, before)

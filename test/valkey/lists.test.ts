@@ -1,7 +1,7 @@
 /** Lists of many executions: shelves stay compact and exact, a page looks at a bounded number, and cursors lead to the end. */
 import { Valkey } from 'iovalkey';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { KEYS, MAX_LEAF_IDS, MAX_LOOKED_AT, MAX_SUSPENDED } from '../../lua/layout.js';
+import { KEYS, MAX_LEAF_IDS, MAX_LIVE, MAX_LOOKED_AT, MAX_SUSPENDED } from '../../lua/layout.js';
 import type { ExecutionSummary } from '../../model/listing/list.js';
 import type { ArgsOf, Command } from '../../model/machine.js';
 import { newId } from '../../src/engine/index.js';
@@ -139,5 +139,40 @@ describe('a list', () => {
     await admin.zadd(set, ...more.flatMap((member) => [1, member]));
     expect(idsOf((await whole({ publicState: 'suspended', limit: 30 })).rows)).toEqual(ids);
     expect(await admin.keys(`${START}shel*`)).toEqual([]);
+  });
+
+  test('of what is active or delayed takes one page beside a thousand that wait and a thousand finished flows', async () => {
+    const { backend } = engine;
+    const ours = { namespace: 'flows', creatorIdentity: 'c' };
+    const commands = numbersBelow(MAX_LIVE + 100).flatMap((): Command[] => {
+      const [flowId, executionId] = [`${PARTITION}:${newId()}`, `${PARTITION}:${newId()}`];
+      const members = [{ executionId, laneId: 'of flows', executionKind: 'k' }];
+      return [
+        { name: 'createFlow', args: { flowId, flowKind: 'f', namespace: 'flows', closed: true, graph: { members } } },
+        { name: 'cancelExecution', args: { executionId, reason: 'r', source: 'operator_override' } },
+      ];
+    });
+    for (let i = 0; i < commands.length; i += 100)
+      for (const result of await backend.execute(commands.slice(i, i + 100))) if (!result.ok) throw result.error;
+    expect(await admin.zcard(`${START}${KEYS.timers}`)).toBeGreaterThan(MAX_LIVE);
+    const [active, delayed] = [newId(), newId()].map((uuid) => `${PARTITION}:${uuid}`) as [string, string];
+    const naming = { ...ours, laneId: 'of one', executionKind: 'k' };
+    await backend.createExecution({ ...naming, executionId: active });
+    await backend.createExecution({ ...naming, executionId: delayed, delayUntil: engine.now() + 3_600_000 });
+    const claims = [{ leaseId: newId(), attemptId: newId() }];
+    const claim = { partition: PARTITION, laneId: 'of one', workerId: 'w', workerInstanceId: 'w-7', claims };
+    await backend.claimForWorker({ ...claim, leaseTtlMs: 600_000 });
+    const waiting = numbersBelow(MAX_LIVE + 100).map(
+      (): Command => ({ name: 'createExecution', args: { ...naming, executionId: `${PARTITION}:${newId()}` } }),
+    );
+    for (let i = 0; i < waiting.length; i += 400) await backend.execute(waiting.slice(i, i + 400));
+    for (const [filter, id] of [
+      [{ publicState: 'active' as const }, active],
+      [{ workerInstanceId: 'w-7' }, active],
+      [{ publicState: 'delayed' as const }, delayed],
+    ] as const) {
+      const { rows, pages } = await whole({ ...filter, namespace: 'flows' });
+      expect([idsOf(rows), pages]).toEqual([[id], 1]);
+    }
   });
 });
