@@ -96,6 +96,7 @@ export type { AnySchema, Schema } from '../shared/schema.js';
 export type { NoSignals, SignalSchemas } from '../worker/waits/wait-for.js';
 export type { CannotTravel, Jsonify, Travelled } from '../shared/travel.js';
 export type {
+  ContextOf,
   ManyRunOptions,
   OwnId,
   RetryOptions,

@@ -40,14 +40,15 @@ export abstract class AppError extends Error {
 /** A run that ended without a result, or whose result is unavailable. */
 export abstract class RunError extends AppError {
   constructor(
+    /** The execution id; your own id if no run has it. */
     readonly executionId: string,
     /** Why it ended, as recorded by the engine. */
     readonly reason: string,
     ended: string,
     /** The name of its task; nothing where that is not known, as of a flow. */
     readonly task?: string | undefined,
+    named = task === undefined ? executionId : `${executionId} (task "${task}")`,
   ) {
-    const named = task === undefined ? executionId : `${executionId} (task "${task}")`;
     super(`${named} ${ended}${reason === '' ? '' : `: ${reason}`}`);
   }
 }
@@ -189,16 +190,20 @@ export class RunNotFoundError extends RunError {
   constructor(
     executionId: string,
     readonly hint = 'Check the id; `retention` in the definition of the task keeps results longer.',
+    task?: string | undefined,
+    named?: string | undefined,
   ) {
-    super(executionId, '', 'does not exist');
+    super(executionId, '', 'does not exist', task, named);
   }
 }
 
 /** An own id that leads to no run: the run itself can still be there. */
 export const ownIdNotFound = (task: string, id: string): RunNotFoundError =>
   new RunNotFoundError(
-    `The run of task "${task}" with id "${id}"`,
+    id,
     'Check the id. It is known as long as its run is kept: a longer `retention` or `idempotencyWindow` keeps runs longer.',
+    task,
+    `The run of task "${task}" with id "${id}"`,
   );
 
 /**

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import {
   app,
   backoff,
+  child,
   memory,
   EngineError,
   InvalidDefinitionError,
@@ -19,6 +20,7 @@ import {
   type Backend,
   type TaskContext,
 } from '../../src/index.js';
+import { testApp } from '../../src/testing/index.js';
 import { VirtualClock } from '../../src/testing/virtual-clock.js';
 import { deferred, memoryApp, pause, rejectionOf, until } from './support.js';
 
@@ -358,6 +360,30 @@ describe('a run', () => {
     expect(await run.result()).toBeGreaterThanOrEqual(createdAt + 500);
   });
 
+  it('starts at its time, which is that of the store, also where the time has passed', async () => {
+    await using t = testApp();
+    a = t.app;
+    const task = t.app.task<number, number>('t', ({ input }) => input);
+    const parent = t.app.task('p', ({ children }) =>
+      children.all([child(task, 3, { delay: new Date(t.now() + 3_600_000) })]),
+    );
+    await t.app.worker({ slots: 5 });
+    const at = new Date(t.now() + 3_600_000);
+    const run = task.run(1, { delay: at });
+    at.setTime(0); // it has the time of its call
+    expect((await run.info()).delayedUntil).toBe(t.now() + 3_600_000);
+    const [late] = await task.runMany([2], { delay: at });
+    const children = await parent.run();
+    await t.advance('59m');
+    expect([await run.state(), await late?.state(), await children.state()]).toEqual([
+      'delayed',
+      'completed',
+      'waiting_children',
+    ]);
+    await t.advance('2m');
+    expect([await run.result(), await late?.result(), await children.result()]).toEqual([1, 2, [3]]);
+  });
+
   it('continues after a wait for its result timed out or was aborted', async () => {
     a = memoryApp();
     const task = a.task('t', () => 1);
@@ -388,6 +414,11 @@ describe('a run', () => {
     const run = a.get('{fp:0}:00000000-0000-7000-8000-000000000000');
     expect(await rejectionOf(run.result())).toBeInstanceOf(RunNotFoundError);
     expect(await rejectionOf(run.state())).toBeInstanceOf(RunNotFoundError);
+    expect(await rejectionOf(a.task('t').get({ id: 'mine' }).state())).toMatchObject({
+      executionId: 'mine',
+      task: 't',
+      message: 'The run of task "t" with id "mine" does not exist',
+    });
   });
 
   it('carries priority and tags', async () => {

@@ -57,6 +57,13 @@ it('a task takes one handler', () => {
   const { a, charge } = definitions(memory());
   charge.handle(() => ({ receipt: '' }));
   expect(() => charge.handle(() => ({ receipt: '' }))).toThrow('Task "charge" has a handler already');
+  const twice = [
+    () => a.task('charge'),
+    () => charge.handle(() => ({ receipt: '' })),
+    () => a.flow('f', () => undefined) && a.flow('f', () => undefined),
+  ];
+  for (const again of twice)
+    expect(again).toThrow(expect.objectContaining({ hint: expect.stringContaining('globalThis') as string }));
   expect(() => a.task('x').handle(5 as never)).toThrow('Task "x": its handler must be a function');
 });
 

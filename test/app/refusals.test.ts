@@ -163,6 +163,7 @@ const wrongRuns: [RunOptions, string][] = [
     { deadline: new Date(NaN) },
     'Run of task "t": deadline must be a duration, a valid Date, or a time in ms since the epoch, not an invalid Date',
   ],
+  [{ delay: new Date(NaN) }, 'Run of task "t": delay must be a duration or a valid Date, not an invalid Date'],
   [{ delay: -5 }, 'Run of task "t": delay must be at least 0 ms, not -5'],
   [{ deadline: 1e308 }, 'Run of task "t": deadline must be a duration, a valid Date, or a time in ms since the epoch'],
   [{ deadline: '4000d' }, 'Run of task "t": deadline must be at most 3650 days'],

@@ -16,6 +16,7 @@ import {
   type CallStep,
   type CannotTravel,
   type Child,
+  type ContextOf,
   type Handler,
   type Jsonify,
   type PendingFlowRun,
@@ -54,6 +55,30 @@ it('types flow from schemas, or from the handler', async () => {
   expectTypeOf(a.task<number, string>('7', { priority: 1 }, ({ input }) => String(input))).toEqualTypeOf<
     Task<number, string>
   >();
+});
+
+it('the context of a task without a handler has a name of its own, for handlers that are methods', async () => {
+  await using a = memoryApp();
+  const signals = { paid: z.object({ cents: z.int() }) };
+  const sent = a.task('sent', { input: IN, output: z.string(), signals });
+  expectTypeOf<ContextOf<typeof sent>>().toEqualTypeOf<TaskContext<{ n: string }, { n: number }, typeof signals>>();
+  const plain = a.task<{ at: Date }, void>('plain');
+  expectTypeOf<ContextOf<typeof plain>['input']>().toEqualTypeOf<{ at: string }>();
+  class Sender {
+    private readonly unit = 'cents';
+    async send({ input, waitFor }: ContextOf<typeof sent>): Promise<string> {
+      return `${input.n}: ${(await waitFor('paid')).cents} ${this.unit}`;
+    }
+  }
+  const sender = new Sender();
+  sent.handle((context) => sender.send(context));
+  await a.worker({ tasks: [sent] });
+  const run = await sent.run({ n: 'two' });
+  await run.signal('paid', { cents: 5 });
+  expect(await run.result()).toBe('3: 5 cents');
+  const handled = a.task('handled', () => 1);
+  // @ts-expect-error: its handler stands where it is defined
+  expectTypeOf<ContextOf<typeof handled>>();
 });
 
 it("a step has the type of its value after JSON, or of its schema's output", async () => {

@@ -613,6 +613,7 @@ describe('an invalid step', () => {
     ],
     ['no schema', (step) => step('a', () => 1, { schema: {} as never }), 'schema must be'],
     ['no function', (step) => step('a', 1 as never), 'the function must be'],
+    ['a function in place of its name', (step) => step((() => 1) as never, undefined as never), 'the name must be'],
   ])('is refused: %s', async (_, use, message) => {
     const refusal = await refusalOf(use);
     expect(refusal).toBeInstanceOf(InvalidDefinitionError);

@@ -29,9 +29,10 @@ export interface FlowRunOptions {
   /** Keys like `team.name`, values of up to 1 024 bytes. */
   readonly tags?: Tags | undefined;
   /**
-   * Delay before the first nodes may start. Nodes with a `delay` of their own start later by as much.
+   * When the first nodes may start: a duration from the creation of the flow, or a time (a `Date`). Nodes whose own
+   * `delay` is a duration start later by as much.
    */
-  readonly delay?: Duration | undefined;
+  readonly delay?: Duration | Date | undefined;
   /** For nodes that have none: higher runs first, 0 to 9 000. Default: that of each task. */
   readonly priority?: number | undefined;
   /**

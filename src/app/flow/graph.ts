@@ -1,13 +1,13 @@
 /** The graph of a flow: its nodes in the order of their declaration, and the nodes that each of them waits for. */
 import { LIMITS } from '../../../model/limits.js';
-import { checkDuration, needList, needWhole, shown } from '../../shared/checks.js';
+import { needList, needWhole, shown } from '../../shared/checks.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Hole, Path, Template } from '../../shared/template.js';
 import { disown } from '../../util/quietly.js';
 import { keptOptions } from '../tasks/policy.js';
 import type { TaskDefinition, TaskReference } from '../tasks/task.js';
-import { nameOfTask } from '../tasks/task-checks.js';
+import { checkDelay, nameOfTask } from '../tasks/task-checks.js';
 import type { FlowBuilder, FlowNode, GroupOptions, NodeOptions, OnSatisfied } from './nodes.js';
 
 /** How many of the nodes that a node waits for must complete. */
@@ -105,7 +105,7 @@ class GraphBuilder implements FlowBuilder {
     knownOnly<NodeOptions>(where, options, NODE_OPTIONS);
     const { after = [], delay, priority, tags } = options;
     needList(where, 'after', after);
-    checkDuration(where, 'delay', delay, 0, LIMITS.maxDurationMs);
+    checkDelay(where, delay);
     const { template, references } = this.read(where, input);
     references.push(...after.map((node) => this.own(where, node)));
     const kept = keptOptions({ delay, priority, tags });

@@ -69,8 +69,8 @@ export interface GroupOptions {
 export interface NodeOptions {
   /** Nodes that must complete before this one starts, but whose results it does not need. */
   readonly after?: readonly FlowNode<unknown>[] | undefined;
-  /** Delay before the node may start, from the creation of the flow. */
-  readonly delay?: Duration | undefined;
+  /** When the node may start: a duration from the creation of the flow, or a time (a `Date`). */
+  readonly delay?: Duration | Date | undefined;
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */

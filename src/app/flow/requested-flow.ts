@@ -1,10 +1,11 @@
 /** A requested flow, before a backend is needed: its graph, and the checked and serialised inputs of its members. */
+import { types } from 'node:util';
 import { DEFAULTS, LIMITS } from '../../../model/limits.js';
 import { shown } from '../../shared/checks.js';
 import { knownOnly } from '../../shared/known-only.js';
 import type { Template } from '../../shared/template.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
-import { keptOptions } from '../tasks/policy.js';
+import { keptOptions, startOf } from '../tasks/policy.js';
 import { checkKeyLength, checkOwnId, checkStart, checkTags, checkWindow } from '../tasks/task-checks.js';
 import type { RequestedMember } from '../tasks/member-row.js';
 import type { TaskDefinition } from '../tasks/task.js';
@@ -82,20 +83,23 @@ export async function requestedFlow(
 const windowMsOf = (window: Duration | undefined): number =>
   window === undefined ? DEFAULTS.dedupWindowMs : durationMs(window);
 
+/** The delay of a node in a flow that has one too. A node that names a time starts at that time. */
+function sumOf(flow: Duration | Date, node: Duration | Date): Duration | Date {
+  if (types.isDate(node)) return node;
+  return types.isDate(flow) ? new Date(startOf(flow, 0) + durationMs(node)) : durationMs(flow) + durationMs(node);
+}
+
 /** A node with what its flow says of all. */
 function startingBy(node: GraphNode, { delay, priority }: FlowRunOptions): GraphNode {
   if (delay === undefined && priority === undefined) return node;
   const { options, upstreams } = node;
   const isFirst = upstreams.length === 0;
-  const delayMs =
-    delay !== undefined && (isFirst || options.delay !== undefined)
-      ? durationMs(delay) + durationMs(options.delay ?? 0)
-      : undefined;
+  const isLater = delay !== undefined && (isFirst || options.delay !== undefined);
   return {
     ...node,
     options: {
       ...options,
-      delay: delayMs ?? options.delay,
+      delay: isLater ? sumOf(delay, options.delay ?? 0) : options.delay,
       priority: options.priority === undefined ? priority : options.priority,
     },
   };

@@ -6,14 +6,13 @@ import type { ArgsOf, OutcomeOf } from '../../../model/machine.js';
 import type { Backend } from '../../backend/backend.js';
 import { Placer } from '../../engine/placer.js';
 import { ServerClock } from '../../engine/server-clock.js';
-import { durationMs } from '../../shared/duration.js';
 import { checkSameInput } from './own-ids.js';
 import { RunDroppedError } from './dropped.js';
 import { OWN_ID_TAG } from './tags.js';
 import { namingLane } from '../drained-lane.js';
 import { meteredPolicy } from '../metering/meters.js';
 import { policyIdOf, roomOf, strictQuotaOf, type RunQuota } from '../metering/quota.js';
-import { policyOfRun, timeOf } from '../tasks/policy.js';
+import { policyOfRun, startOf, timeOf } from '../tasks/policy.js';
 import { patiently } from '../patience.js';
 import type { RequestedRun } from './requested-run.js';
 import { budgetsReady } from '../metering/task-budget.js';
@@ -145,7 +144,7 @@ export class Creator {
       ...(idempotencyKey === undefined ? {} : { holdsKey: true }),
       ...(Object.keys(tags).length === 0 ? {} : { tags }),
       policy: meteredPolicy(policyOfRun(task.policy, options), namespace, meters),
-      delayUntil: options.delay === undefined ? undefined : (await this.serverNow()) + durationMs(options.delay),
+      delayUntil: options.delay === undefined ? undefined : startOf(options.delay, await this.serverNow()),
       executionDeadlineAt: timeOf(options.deadline),
       ...(whenFull === undefined ? {} : { whenFull }),
       ...(options.hold === true ? { initialBlock: { blockingReason: 'paused_by_operator' } } : {}),

@@ -19,8 +19,8 @@ import type { Tags } from '../runs/tags.js';
 export interface ChildOptions {
   /** When the child ends as `expired`: a duration from its creation, or a time. Default: the task's `timeout.total`. */
   readonly deadline?: Duration | Date | undefined;
-  /** Delay before it may start. */
-  readonly delay?: Duration | undefined;
+  /** When it may start: a duration from its creation, or a time. */
+  readonly delay?: Duration | Date | undefined;
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. */

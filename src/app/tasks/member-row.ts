@@ -1,9 +1,9 @@
 /** The row of a flow member in the engine's call, from the requested run. */
 import type { ArgsOf } from '../../../model/machine.js';
-import { durationMs, type Duration } from '../../shared/duration.js';
+import type { Duration } from '../../shared/duration.js';
 import type { Encoded } from '../../shared/codec.js';
 import { meteredPolicy, type RunMeters } from '../metering/meters.js';
-import { policyOfRun, timeOf } from './policy.js';
+import { policyOfRun, startOf, timeOf } from './policy.js';
 import type { TaskDefinition } from './task.js';
 
 type Row = NonNullable<NonNullable<ArgsOf<'createFlow'>['graph']>['members']>[number];
@@ -12,7 +12,7 @@ export interface RequestedMember {
   readonly task: TaskDefinition;
   readonly input: Encoded;
   readonly options: {
-    readonly delay?: Duration | undefined;
+    readonly delay?: Duration | Date | undefined;
     readonly priority?: number | undefined;
     readonly tags?: Readonly<Record<string, string>> | undefined;
     readonly deadline?: Duration | Date | undefined;
@@ -43,7 +43,7 @@ export function memberRow(
     executionKind: task.name,
     ...(bytes === undefined ? {} : { inputPayload: bytes, payloadEncoding: encoding }),
     ...(priority === undefined ? {} : { priority }),
-    ...(delay === undefined ? {} : { delayUntil: now + durationMs(delay) }),
+    ...(delay === undefined ? {} : { delayUntil: startOf(delay, now) }),
     ...(executionDeadlineAt === undefined ? {} : { executionDeadlineAt }),
     ...(tags === undefined ? {} : { tags: { ...tags } }),
     ...(policy === undefined ? {} : { policy }),

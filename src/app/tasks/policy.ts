@@ -60,13 +60,19 @@ export function keptOptions({
     id,
     idempotencyKey,
     idempotencyWindow,
-    delay,
+    delay: ownDate(delay),
     priority,
     hold,
     tags: isRecord(tags) ? { ...tags } : tags,
-    deadline: types.isDate(deadline) ? new Date(Number(deadline)) : deadline,
+    deadline: ownDate(deadline),
   };
 }
+
+const ownDate = <Option>(option: Option): Option | Date => (types.isDate(option) ? new Date(Number(option)) : option);
+
+/** When a run with this delay may start, ms since the epoch: at the time itself, or so long after `now`. */
+export const startOf = (delay: Duration | Date, now: number): number =>
+  types.isDate(delay) ? Math.round(Number(delay)) : now + durationMs(delay);
 
 /** Whether a deadline is a time, not a duration. `Date.now() + 60_000` is a time too: no duration is that long. */
 export function isTime(deadline: Duration | Date): deadline is number | Date {

@@ -11,6 +11,10 @@ import type { TaskDefinition, TaskOptions } from './task.js';
 import type { FlowDefinition } from '../flow/requested-flow.js';
 import { checkFlowName, checkTaskName, checkTaskOptions, taskNamed } from './task-checks.js';
 
+/** What to do about a second definition: most often a module that is loaded again. */
+const DEFINED_ONCE =
+  'Choose another name; if the module is loaded again (a development server), keep the app and its tasks in `globalThis`.';
+
 type AnyHandler = Handler<unknown, unknown>;
 
 export class TaskRegistry {
@@ -28,7 +32,7 @@ export class TaskRegistry {
     definedAt: TaskDefinition['definedAt'],
   ): TaskDefinition {
     checkTaskName(name);
-    if (this.tasks.has(name)) throw new InvalidDefinitionError(`${taskNamed(name)} is defined twice`);
+    if (this.tasks.has(name)) throw new InvalidDefinitionError(`${taskNamed(name)} is defined twice`, DEFINED_ONCE);
     checkTaskOptions(name, options);
     const { lane = name } = options;
     const task: TaskDefinition = {
@@ -54,7 +58,8 @@ export class TaskRegistry {
   /** Gives a task its handler. @throws InvalidDefinitionError when it has one */
   handle(task: TaskDefinition, handler: unknown, definedAt: TaskDefinition['definedAt']): void {
     checkHandler(task.name, handler);
-    if (task.handler !== undefined) throw new InvalidDefinitionError(`${taskNamed(task.name)} has a handler already`);
+    if (task.handler !== undefined)
+      throw new InvalidDefinitionError(`${taskNamed(task.name)} has a handler already`, DEFINED_ONCE);
     task.handler = handler;
     task.definedAt = definedAt;
     this.onHandled(task);
@@ -63,7 +68,7 @@ export class TaskRegistry {
   /** @throws InvalidDefinitionError for a name that is taken, or cannot be one */
   defineFlow(name: unknown, declare: FlowDefinition['declare']): FlowDefinition {
     checkFlowName(name);
-    if (this.flows.has(name)) throw new InvalidDefinitionError(`Flow "${name}" is defined twice`);
+    if (this.flows.has(name)) throw new InvalidDefinitionError(`Flow "${name}" is defined twice`, DEFINED_ONCE);
     if (typeof declare !== 'function')
       throw new InvalidDefinitionError(`Flow "${name}": its declaration must be a function`);
     const flow = { name, declare };

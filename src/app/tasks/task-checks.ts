@@ -1,4 +1,5 @@
 /** Checks the options of tasks and runs. Invalid options throw where they are written; errors name them as written. */
+import { types } from 'node:util';
 import { capabilities, executionKind, label, tags as tagsField, timestampMs } from '../../../model/core/fields.js';
 import { retryPolicy } from '../../../model/execution/policy.js';
 import { isExecutionIdForm, utf8Bytes } from '../../../model/ids.js';
@@ -144,7 +145,7 @@ export function checkStart(
   where: string,
   { delay, priority, deadline }: Pick<RunOptions, 'delay' | 'priority' | 'deadline'>,
 ): void {
-  checkDuration(where, 'delay', delay, 0, LIMITS.maxDurationMs);
+  checkDelay(where, delay);
   checkWhole(where, 'priority', priority, LIMITS.minPriority, LIMITS.maxPriority);
   checkDeadline(where, deadline);
 }
@@ -203,6 +204,13 @@ export function checkTags(where: string, tags: RunOptions['tags'] | null, kept =
   checkField(where, 'tags', tagsField, tags);
   const most = LIMITS.maxTags - kept;
   if (Object.keys(tags).length > most) throw new InvalidDefinitionError(`${where}: there may be ${most} tags at most`);
+}
+
+/** @throws InvalidDefinitionError for what is neither a duration nor a time */
+export function checkDelay(where: string, delay: RunOptions['delay']): void {
+  if (!types.isDate(delay)) checkDuration(where, 'delay', delay, 0, LIMITS.maxDurationMs);
+  else if (!timestampMs.safeParse(Math.round(Number(delay))).success)
+    throw refuse(where, 'delay', 'a duration or a valid Date', delay);
 }
 
 function checkDeadline(where: string, deadline: RunOptions['deadline']): void {

@@ -108,8 +108,8 @@ export interface RunOptions {
    * repeat a call after the run has ended. Default 24 hours.
    */
   readonly idempotencyWindow?: Duration | undefined;
-  /** Delay before the run may start. */
-  readonly delay?: Duration | undefined;
+  /** When the run may start: a duration from its creation, or a time (a `Date`). Default at once. */
+  readonly delay?: Duration | Date | undefined;
   /** Higher runs first, 0 to 9 000. Default: the task's. */
   readonly priority?: number | undefined;
   /** Keys like `team.name`, values of up to 1 024 bytes. Keys that begin with `flowfabric.` are reserved. */
@@ -178,6 +178,12 @@ export interface UnhandledTask<Input, Output, Parsed, Out, Signals extends Signa
    */
   handle(handler: Handler<Input, Out, Parsed, Signals> & IfSendable<Out>): Task<Input, Output, Signals>;
 }
+
+/**
+ * The context that a task gives its handler, for one that is a method or in a module of its own.
+ * @example mail.handle((context) => mailer.send(context)); // with send({ input }: ContextOf<typeof mail>)
+ */
+export type ContextOf<Of extends { handle(handler: never): unknown }> = Parameters<Parameters<Of['handle']>[0]>[0];
 
 /** A task as the app keeps it. */
 export interface TaskDefinition {

@@ -53,8 +53,9 @@ export declare abstract class TaskContext<
   /** Aborts when the handler must stop; `signal.reason` is a `TaskAbort` that says why. */
   get signal(): AbortSignal;
   /**
-   * Reports progress: percent (0 to 100), and a message of up to 1 024 bytes. One call to the store, repeated if it met
-   * a fault, unless there is newer progress by then.
+   * Reports progress: percent (0 to 100), and a message of up to 1 024 bytes; without one, the last message stays. At
+   * most one call a second to the store: in between, and after a fault, the newest progress waits for the next call, or
+   * for the end of the run.
    * @throws TaskAbort when the worker has lost the lease
    */
   get progress(): (percent: number, message?: string) => Promise<void>;

@@ -4,6 +4,7 @@ import { retryPolicy, type RetryPolicy } from '../../../model/execution/policy.j
 import { checkDuration, checkSchema, checkWhole, refuse, shown } from '../../shared/checks.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
 import { knownOnly } from '../../shared/known-only.js';
+import { checkName } from '../checkpoints/names.js';
 
 /** Longest wait between two tries of a step, ms; bounded because the step keeps its slot meanwhile. */
 export const MAX_WAIT_MS = 300_000;
@@ -58,7 +59,10 @@ export function rulesOf(
   options: (StepOptions & { readonly schema?: unknown }) | undefined,
 ): StepRules {
   const where = `step ${shown(name)}`;
-  if (typeof fn !== 'function') throw refuse(where, 'the function', 'a function', fn);
+  if (typeof fn !== 'function') {
+    checkName('step', name); // `step(() => …)` lacks a name, not a function
+    throw refuse(where, 'the function', 'a function', fn);
+  }
   if (options === undefined) return ONCE;
   knownOnly<StepOptions & { readonly schema?: unknown }>(where, options, STEP_OPTIONS);
   const { retry, timeout, schema } = options;

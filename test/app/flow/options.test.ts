@@ -34,6 +34,22 @@ it('a flow has a priority for nodes without one, and a delay for those that star
   ]);
 });
 
+it('the delay of a flow or of a node can be a time: nodes with a duration start so much later', async () => {
+  await using t = testApp();
+  const task = t.app.task<unknown, number>('task', () => 1);
+  const at = t.now() + 10_000;
+  const flow = t.app.flow('f', (f) => {
+    const first = f.run(task, 0);
+    return [first, f.run(task, { first }, { delay: '3s' }), f.run(task, 0, { delay: new Date(at + 1) })];
+  });
+  const untilOf = async (delay: Date | '10s') => {
+    const members = await all(flow.run(undefined, { delay }).children);
+    return Promise.all(members.map(async ({ id }) => (await t.app.get(id).info()).execution.delayUntil));
+  };
+  expect(await untilOf(new Date(at))).toEqual([at, at + 3_000, at + 1]);
+  expect(await untilOf('10s')).toEqual([at, at + 3_000, at + 1]);
+});
+
 it('the deadline of a flow ends its members, a shorter one of their task before it', async () => {
   await using t = testApp();
   const patient = t.app.task('patient', ({ sleep }: TaskContext) => sleep('1d'));
