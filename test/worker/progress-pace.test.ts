@@ -32,4 +32,31 @@ describe('the progress of a run', () => {
     await say(5);
     expect(sent.slice(2)).toEqual([[2_000, 5]]);
   });
+
+  it('keeps the last message where newer progress without one takes its place', async () => {
+    const clock = new ManualClock();
+    const sent: (string | undefined)[] = [];
+    const faults = [false, true];
+    const said = { late: () => {} };
+    const progress = new Progress(clock, async ({ progressMessage }) => {
+      sent.push(progressMessage);
+      if (faults.shift() !== true) return true;
+      await new Promise<void>((resolve) => (said.late = resolve));
+      return false;
+    });
+    const say = (progressMessage?: string) => progress.say({ progressPct: 1, progressMessage });
+    await say('first');
+    await say('second');
+    await say();
+    await say('');
+    await clock.pass(1_000); // this call meets a fault
+    await say();
+    said.late();
+    await clock.pass(0);
+    await clock.pass(1_000);
+    expect(sent).toEqual(['first', 'second', 'second']);
+    await say('third');
+    await say();
+    expect(progress.take()).toMatchObject({ progressMessage: 'third' });
+  });
 });

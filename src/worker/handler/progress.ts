@@ -1,7 +1,7 @@
 /**
  * Progress reported by handlers. The store gets at most one call a second per run, and the latest progress before the
- * run ends. In between, newer progress replaces progress that waits to be sent. What met a fault waits again: a fault
- * never fails a handler.
+ * run ends. In between, newer progress replaces progress that waits to be sent; without a message, it takes over that of
+ * the older. What met a fault waits again: a fault never fails a handler.
  */
 import { LIMITS } from '../../../model/limits.js';
 import type { ArgsOf } from '../../../model/machine.js';
@@ -34,12 +34,16 @@ export function progressFacts(taskName: string, percent: unknown, message: unkno
   };
 }
 
+/** The newer of two, with the message of the older if it has none: the store keeps the last message, too. */
+const merged = (newer: ProgressFacts, older: ProgressFacts | undefined): ProgressFacts =>
+  newer.progressMessage ? newer : { ...newer, progressMessage: older?.progressMessage };
+
 /** The progress of one run. */
 export class Progress {
   private latest: ProgressFacts | undefined;
   private lastSentAt = -Infinity;
   private timer: Cancel | undefined;
-  /** How often this run has reported progress. */
+  /** How often progress was sent. */
   private count = 0;
 
   constructor(
@@ -50,20 +54,20 @@ export class Progress {
 
   /** Sends progress now, or keeps it for the next call of this run. Resolves when it is sent or kept. */
   async say(facts: ProgressFacts): Promise<void> {
-    const number = ++this.count;
     const leftMs = this.lastSentAt + PERIOD_MS - this.clock.now();
     if (leftMs > 0) {
       this.keep(facts, leftMs);
       return;
     }
-    this.take();
+    const whole = merged(facts, this.take());
     this.lastSentAt = this.clock.now();
+    const number = ++this.count;
     // What was reported meanwhile is newer.
-    if (!(await this.send(facts)) && number === this.count) this.keep(facts, PERIOD_MS);
+    if (!(await this.send(whole)) && number === this.count) this.keep(merged(this.latest ?? whole, whole), PERIOD_MS);
   }
 
   private keep(facts: ProgressFacts, forMs: number): void {
-    this.latest = facts;
+    this.latest = merged(facts, this.latest);
     this.timer ??= this.clock.after(forMs, () => {
       const kept = this.take();
       // If it is refused, the handler learns that from its next call or from its signal.
