@@ -26,6 +26,10 @@ function reached(folder: string): string[] {
  */
 const forOlderCompilers = (text: string): string => text.replaceAll(/\b(Uint8Array|Buffer)<ArrayBufferLike>/g, '$1');
 
+/** Comments on private members help no caller: they would be 8 kB of the package. */
+export const withoutPrivateComments = (text: string): string =>
+  text.replaceAll(/[ \t]*\/\*\*(?:[^*]|\*(?!\/))*\*\/\n(?=[ \t]*private )/g, '');
+
 /**
  * Copies the declarations that the entry points reach from `.types`, where the compiler wrote them, to `dist` and
  * `dist/cjs`. A package.json in `dist/cjs` makes the same text declare CommonJS there.
@@ -38,7 +42,10 @@ export function copyDeclarations(): number {
   for (const target of [`${ROOT}dist`, `${ROOT}dist/cjs`]) {
     for (const file of files) {
       mkdirSync(dirname(join(target, file)), { recursive: true });
-      writeFileSync(join(target, file), forOlderCompilers(readFileSync(join(from, file), 'utf8')));
+      writeFileSync(
+        join(target, file),
+        withoutPrivateComments(forOlderCompilers(readFileSync(join(from, file), 'utf8'))),
+      );
     }
   }
   writeFileSync(`${ROOT}dist/cjs/package.json`, '{ "type": "commonjs" }\n');

@@ -1,6 +1,7 @@
 /** The parts of the build that decide something: which modules share a file, and what is left of a source map. */
 import { decode, encode } from '@jridgewell/sourcemap-codec';
 import { describe, expect, test } from 'vitest';
+import { withoutPrivateComments } from '../../.ci/build/declarations.js';
 import { segmentsOf } from '../../.ci/build/segments.js';
 import { byLine } from '../../.ci/build/source-maps.js';
 
@@ -131,4 +132,25 @@ describe('source maps', () => {
     expect(map.sources).toEqual(['a', 'c']);
     expect(decode(map.mappings)).toEqual([[[0, 0, 1, 0]], [[0]], [], [[0, 1, 3, 0], [5]]]);
   });
+});
+
+test('declarations have no comments on private members, and all others', () => {
+  const declared = [
+    '/** The class. */',
+    'export declare class It {',
+    '    /** For callers: 2 * 3. */',
+    '    readonly open: number;',
+    '    /**',
+    '     * Counts *all* calls.',
+    '     */',
+    '    private count;',
+    '    private bare;',
+    '    /** Also for callers. */',
+    '    call(): void;',
+    '}',
+  ];
+  expect(withoutPrivateComments(declared.join('\n')).split('\n')).toEqual([
+    ...declared.slice(0, 4),
+    ...declared.slice(7),
+  ]);
 });
