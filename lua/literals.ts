@@ -2,6 +2,7 @@
 import type { z } from 'zod';
 import { snakeCase, variantsOf } from '../model/core/kinds.js';
 import { EVENTS } from '../model/events.js';
+import { LOOKS_PAST_FLOWS } from '../model/schedule/apply-due.js';
 import { UNITS_AT_ONCE, UNITS_OF_A_WALK, UNITS_OF_AN_ENDING } from '../model/flow/cascade.js';
 import { WALKER } from '../model/flow/cancellation.js';
 import { BUILD_TIMED_OUT } from '../model/flow/due.js';
@@ -272,6 +273,7 @@ const LIMIT: Literals[string] = {
   max_searched_members: LIMITS.maxSearchedMembers,
   max_searched_edges: LIMITS.maxSearchedEdges,
   max_live: MAX_LIVE,
+  looks_past_flows: LOOKS_PAST_FLOWS,
   max_timers_read: MAX_TIMERS_READ,
   max_suspended: MAX_SUSPENDED,
   max_looked_at: MAX_LOOKED_AT,

@@ -240,13 +240,19 @@ local function is_of_flow(member) return string.sub(member, 1, #TIMER.flow) == T
 local function before_flows(call, limit)
   local due = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, limit)
   if not due[1] or not is_of_flow(due[1]) then return due, false end
-  local all, others = command('ZRANGEBYSCORE', call.timers_key, '-inf', call.now_text, 'LIMIT', 0, LIMIT.max_page_size), {}
-  for i = 1, #all do
-    if not is_of_flow(all[i]) then others[#others + 1] = all[i] end
-    if #others == limit then break end
+  local others, from = {}, '-inf'
+  for _ = 1, LIMIT.looks_past_flows do
+    local some = command('ZRANGEBYSCORE', call.timers_key, from, call.now_text, 'LIMIT', 0, LIMIT.max_page_size)
+    for i = 1, #some do
+      if not is_of_flow(some[i]) then others[#others + 1] = some[i] end
+      if #others == limit then break end
+    end
+    if others[1] then return others, true end
+    if not some[tonumber(LIMIT.max_page_size)] then break end
+    -- Thousands of flows are purged from the end of one minute on: the look goes on behind them.
+    from = '(' .. command('ZSCORE', call.timers_key, some[#some])
   end
-  if not others[1] then return due, false end
-  return others, true
+  return due, false
 end
 
 function ff.decide.apply_due(call, limit, jitter, owner, filtered)

@@ -14,8 +14,9 @@ import type { View } from '../view.js';
 import { executionIdIn } from '../ids.js';
 import { APPLIER_MS, DEFAULTS, LIMITS, PURGE_UNITS } from '../limits.js';
 import { dueOfFlow, walkOn } from '../flow/due.js';
+import { flowEntity } from '../flow/entity.js';
 import { TIMEOUT_BEHAVIORS, type TimeoutBehavior } from '../suspension/facts.js';
-import { cursorOf, positionFor } from '../listing/position.js';
+import { cursorOf, positionFor, type Position } from '../listing/position.js';
 import { deliveriesOf, eventsOf, type DueContext, type DueEntity } from './due.js';
 import { dueFilter, duePosition, isPositionIn, ofOnePass, positionIn, type DueStep } from './due-filter.js';
 import { ofPurge } from './retention.js';
@@ -149,6 +150,9 @@ function stepOf(it: DueEntity, context: DueContext): DueStep {
   return { entity: it, events, units: it.kind === 'execution' ? unitsOf(it.entity, events) : 1 };
 }
 
+/** How often a pass looks past the due flows of a minute for other due work. */
+export const LOOKS_PAST_FLOWS = 8;
+
 /**
  * What is due, at most `limit`. Behind flows, most of which are to be purged, anything else comes first (ruling 35): a
  * large flow takes hundreds of passes, and those that ended in one minute are due at one time.
@@ -156,8 +160,17 @@ function stepOf(it: DueEntity, context: DueContext): DueStep {
 function beforeFlows(view: View, now: number, limit: number) {
   const listed = view.schedule.due(now, limit);
   if (listed[0]?.kind !== 'flow') return { listed, leavesFlows: false };
-  const others = view.schedule.due(now, LIMITS.maxPageSize).filter(({ kind }) => kind !== 'flow');
-  return others.length === 0 ? { listed, leavesFlows: false } : { listed: others.slice(0, limit), leavesFlows: true };
+  let after: Position | undefined;
+  for (let look = 0; look < LOOKS_PAST_FLOWS; look++) {
+    const some = view.schedule.due(now, LIMITS.maxPageSize, after);
+    const others = some.filter(({ kind }) => kind !== 'flow');
+    if (others.length > 0) return { listed: others.slice(0, limit), leavesFlows: true };
+    const last = some[LIMITS.maxPageSize - 1];
+    if (last?.kind !== 'flow') break;
+    // Thousands of flows are purged from the end of one minute on: the look goes on behind them.
+    after = { score: present(flowEntity.timerOf?.(last.entity)) + 0.5, executionId: '' };
+  }
+  return { listed, leavesFlows: false };
 }
 
 /**

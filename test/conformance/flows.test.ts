@@ -104,6 +104,31 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     },
   );
 
+  test('what is due behind thousands of flows of one minute comes first', async () => {
+    const engine = engines[name] as TestEngine;
+    await engine.clear();
+    const { backend } = engine;
+    const flows = Array.from({ length: LIMITS.maxPageSize + 50 }, () => ({ flowId: id(), executionId: id() }));
+    for (let at = 0; at < flows.length; at += 50)
+      await Promise.all(
+        flows.slice(at, at + 50).map(async ({ flowId, executionId }) => {
+          const graph = { members: [member(executionId)] };
+          await backend.createFlow({ flowId, flowKind: 'f', namespace: 'n', graph });
+          await backend.cancelExecution({ executionId, reason: 'r', source: 'operator_override' });
+        }),
+      );
+    const { purgeAt = 0 } = { ...(await backend.describeFlow({ flowId: flows[0]?.flowId ?? '' })) };
+    const delayed = id();
+    const naming = { namespace: 'n', creatorIdentity: 'c' };
+    await backend.createExecution({ ...member(delayed), ...naming, delayUntil: purgeAt + 1 });
+    engine.setTime(purgeAt + 2);
+    await backend.applyDue({ partition: PARTITION });
+    expect(await stateOf(engine, delayed)).toBe('waiting');
+    // Then the flows.
+    await backend.applyDue({ partition: PARTITION });
+    expect(await stateOf(engine, flows[0]?.executionId ?? '')).toBe(undefined);
+  });
+
   test('children are kept with their parent, and with the key that names it', async () => {
     const engine = engines[name] as TestEngine;
     for (const [dedupWindowMs, childMs, expected] of [
