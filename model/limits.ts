@@ -260,7 +260,7 @@ export const APPLIER_MS = 1_000;
 
 /**
  * Units of work that a purge costs in one pass over due work: its keys. Long values of steps have keys of their own:
- * each `LIMITS.maxClaimedInputBytes` of steps cost one unit more.
+ * each `LIMITS.maxClaimedInputBytes` of steps cost one unit more, and so does each attempt up to the last with a stream.
  */
 export const PURGE_UNITS = 4;
 

@@ -55,10 +55,12 @@ end
 
 -- Units of work that the purge of an execution costs; the twin of `unitsOfPurge`. Lost steps cost nothing.
 function ff.units_of_purge(execution)
-  if not ff.has_steps(execution) then return LIMIT.purge_units end
+  local last = ff.last_stream_of(execution)
+  local units = LIMIT.purge_units + (last == '' and 0 or tonumber(last) + 1)
+  if not ff.has_steps(execution) then return units end
   local totals = guarded('HGET', execution.key .. SUFFIX.steps, STEP.totals)
   local bytes = type(totals) == 'string' and tonumber(string.match(totals, '^%d+\t(%d+)')) or 0
-  return LIMIT.purge_units + math.floor(bytes / LIMIT.max_claimed_input_bytes)
+  return units + math.floor(bytes / LIMIT.max_claimed_input_bytes)
 end
 
 -- Removes the steps of the execution under a key.

@@ -20,8 +20,8 @@ export function purgeTimeOf(retentionMs: number, keptUntil: number, now: number)
 }
 
 /** Units of work that the purge of an execution costs. */
-const unitsOfPurge = ({ stepBytes }: ReadonlyExecution): number =>
-  PURGE_UNITS + Math.floor(stepBytes / LIMITS.maxClaimedInputBytes);
+const unitsOfPurge = ({ stepBytes, lastStreamIndex = -1 }: ReadonlyExecution): number =>
+  PURGE_UNITS + Math.floor(stepBytes / LIMITS.maxClaimedInputBytes) + lastStreamIndex + 1;
 
 /** The first executions that one pass purges with its units of work: at least one. */
 export function ofPurge(executions: readonly ReadonlyExecution[], units: number): readonly ReadonlyExecution[] {

@@ -156,7 +156,12 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     }
   });
 
-  test.each([false, true])('a pass purges fewer executions with long steps (in a flow: %s)', async (isFlow) => {
+  test.each([
+    ['long steps', false],
+    ['long steps', true],
+    ['a stream', false],
+    ['a stream', true],
+  ])('a pass purges fewer executions with %s (in a flow: %s)', async (what, isFlow) => {
     const engine = engines[name] as TestEngine;
     // The time passes for everything that is there.
     await engine.clear();
@@ -170,7 +175,9 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
     for (const claimed of await claim(engine, 3, 'purged')) {
       const { executionId } = claimed;
       const step = { executionId, fence: fenceOf(claimed), stepName: 's', stepIndex: 0, encoding: 'bytes' };
-      if (executionId === ids[1]) await backend.recordStep({ ...step, value });
+      const frame = { executionId, attemptIndex: 0, fence: fenceOf(claimed), payload: new Uint8Array(1) };
+      if (executionId === ids[1])
+        await (what === 'a stream' ? backend.appendFrame(frame) : backend.recordStep({ ...step, value }));
       await backend.completeExecution({ executionId, fence: fenceOf(claimed) });
     }
     engine.setTime(engine.now() + 8 * 86_400_000);
@@ -180,7 +187,7 @@ describe.each(['memory', 'valkey'])('on %s', (name) => {
       if (pass.kind !== 'applied' || Object.keys(pass.others).length + pass.purged === 0) break;
       purged.push(pass.purged);
     }
-    // Two without steps cost eight units; the long value costs one more.
+    // Two without them cost eight units; the long value or the stream costs one more.
     expect(purged).toEqual(isFlow ? [1, 1, 1, 0] : [1, 1, 1]);
   });
 
