@@ -26,7 +26,10 @@ const RETRYABLE_CODES: ReadonlySet<TaskAbortCode> = new Set([
   'shutdown',
 ]);
 
-/** The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. */
+/**
+ * The `signal.reason` of a handler. Once aborted, a handler may throw anything: it does not count as a failure. Once the
+ * abort has refused it a step, a wait or children, what it returns is no result either.
+ */
 export class TaskAbort extends Error {
   static {
     brand(TaskAbort, ABORT_BRAND);

@@ -68,6 +68,11 @@ export class Attempt implements HeldLease, Member {
   reported = false;
   /** The engine said that the worker no longer owns the execution, so there is nothing to report. */
   gone = false;
+  /**
+   * Whether the abort has refused a step, a wait or children to the handler. Whatever the handler returns then is made
+   * without what it asked for, as by a `catch` with a value in its place: it is no result of the run.
+   */
+  isInterrupted = false;
   private aborted: TaskAbort | undefined;
   /** Why the worker no longer owns the execution; undefined until the engine has said that it does not. */
   private lossCode: TaskAbortCode | undefined;
@@ -124,6 +129,13 @@ export class Attempt implements HeldLease, Member {
 
   throwIfAborted(): void {
     if (this.aborted !== undefined) throw this.aborted;
+  }
+
+  /** The check of what the handler asks for: a step, a wait, children. */
+  throwIfInterrupted(): void {
+    if (this.aborted === undefined) return;
+    this.isInterrupted = true;
+    throw this.aborted;
   }
 
   /**

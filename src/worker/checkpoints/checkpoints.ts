@@ -127,7 +127,7 @@ export class Checkpoints {
   private async begin(use: Use, what: string, isAdmitted: boolean): Promise<Checkpoint> {
     const { attempt } = this;
     if (attempt.isSuspended) return never();
-    attempt.throwIfAborted();
+    attempt.throwIfInterrupted();
     if (!isAdmitted) this.throwIfClosed(what);
     await this.storeFailures();
     const { kind, name, index } = use;

@@ -330,7 +330,7 @@ export class ChildrenOfRun {
         const until = delayUntilOf(error);
         if (until === undefined || until === 'invalid' || !('inMs' in until)) throw error;
         await sleep(deps.clock, until.inMs);
-        attempt.throwIfAborted();
+        attempt.throwIfInterrupted();
       }
     }
   }

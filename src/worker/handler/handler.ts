@@ -138,6 +138,8 @@ export interface Runner {
   readonly input: Uint8Array | undefined;
   /** Why the handler was aborted, if it was. */
   readonly abortCode: string | undefined;
+  /** Whether the abort refused the handler something that it needs for its result. */
+  readonly isInterrupted: boolean;
   /** Checkpoints of the handler, if it used any. */
   readonly checkpoints: { close(): Promise<void> } | undefined;
   /** What the handler got from its context, if it asked for anything. */
@@ -264,7 +266,7 @@ function gave<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown,
 }
 
 function end<Of extends Runner>(task: TaskHandler, attempt: Of, value: unknown, host: RunnerHost<Of>): void {
-  const ending = delayed(value) ?? resultOf(task, value);
+  const ending = attempt.isInterrupted ? LOST : (delayed(value) ?? resultOf(task, value));
   if (ending instanceof Promise) void ending.then((validated) => host.ended(attempt, validated));
   else host.ended(attempt, ending);
 }

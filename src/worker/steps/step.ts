@@ -102,7 +102,7 @@ async function pass(
       throw await failed(attempt, checkpoints, checkpoint, error);
     }
     const recorded = await checkpoints.record(checkpoint, { failed: false, value });
-    attempt.throwIfAborted();
+    attempt.throwIfInterrupted();
     return await delivered(checkpoints, asked, recorded);
   } finally {
     checkpoints.leave(checkpoint);

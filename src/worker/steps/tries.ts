@@ -40,12 +40,12 @@ export interface Tried {
  */
 export async function tryStep(attempt: Attempt, clock: Clock, step: Tried, check: () => void): Promise<unknown> {
   for (let number = 1; ; number++) {
-    attempt.throwIfAborted();
+    attempt.throwIfInterrupted();
     if (number > 1) check();
     try {
       return await tryOnce(attempt, clock, step, number);
     } catch (error) {
-      attempt.throwIfAborted();
+      attempt.throwIfInterrupted();
       const waitMs = waitAfter(clock, step, error, number);
       if (waitMs === undefined) throw error;
       await pause(attempt, clock, waitMs);
@@ -66,16 +66,16 @@ function waitAfter(clock: Clock, { name, rules, warn }: Tried, error: unknown, f
   return backoffDelayOf(retry, failures - 1, clock.random());
 }
 
-/** Resolves after `ms`. @throws TaskAbort when the work must stop meanwhile */
+/** Resolves after `ms`, or when the work must stop. */
 function pause(attempt: Attempt, clock: Clock, ms: number): Promise<void> {
-  return new Promise((resolve, reject) => {
+  return new Promise((resolve) => {
     const cancel = clock.after(ms, () => {
       stopListening();
       resolve();
     });
     const stopListening = onAbort(attempt.signal, () => {
       cancel();
-      reject(attempt.signal.reason as Error);
+      resolve();
     });
   });
 }

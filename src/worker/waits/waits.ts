@@ -223,7 +223,7 @@ export class Waits {
   /** The known waits, at the start of a wait. Never resolves once the run is over. */
   private async begin(): Promise<KnownWaits> {
     if (this.isOver) return never();
-    this.attempt.throwIfAborted();
+    this.attempt.throwIfInterrupted();
     // Failures that the handler received are stored before it waits.
     await this.attempt.checkpoints?.storeFailures();
     const known = await this.knownWaits();
@@ -251,7 +251,7 @@ export class Waits {
   private block(wait: Omit<Blocked, 'go' | 'fail'>): Promise<Outcome> {
     if (this.isOver) return never();
     return new Promise((go, fail) => {
-      this.attempt.throwIfAborted();
+      this.attempt.throwIfInterrupted();
       if (wait.end !== undefined) this.ends.blocks(wait.end);
       this.blocked.add({ ...wait, go, fail });
       if (wait.condition !== undefined) this.reads.listens();
@@ -264,7 +264,10 @@ export class Waits {
   private watchAbort(): void {
     if (this.watchesAbort) return;
     this.watchesAbort = true;
-    this.attempt.whenAborted((reason) => this.failAll(reason));
+    this.attempt.whenAborted((reason) => {
+      this.attempt.isInterrupted ||= this.blocked.size > 0;
+      this.failAll(reason);
+    });
   }
 
   private failAll(error: unknown): void {
