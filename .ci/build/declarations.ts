@@ -26,9 +26,12 @@ function reached(folder: string): string[] {
  */
 const forOlderCompilers = (text: string): string => text.replaceAll(/\b(Uint8Array|Buffer)<ArrayBufferLike>/g, '$1');
 
-/** Comments on private members help no caller: they would be 8 kB of the package. */
-export const withoutPrivateComments = (text: string): string =>
-  text.replaceAll(/[ \t]*\/\*\*(?:[^*]|\*(?!\/))*\*\/\n(?=[ \t]*private )/g, '');
+/**
+ * Comments on private members, and those on a module in front of its imports, are shown to no caller: they would be
+ * several kilobytes of the package.
+ */
+export const withoutInnerComments = (text: string): string =>
+  text.replaceAll(/[ \t]*\/\*\*(?:[^*]|\*(?!\/))*\*\/\n(?=[ \t]*private |import )/g, '');
 
 /**
  * Copies the declarations that the entry points reach from `.types`, where the compiler wrote them, to `dist` and
@@ -44,7 +47,7 @@ export function copyDeclarations(): number {
       mkdirSync(dirname(join(target, file)), { recursive: true });
       writeFileSync(
         join(target, file),
-        withoutPrivateComments(forOlderCompilers(readFileSync(join(from, file), 'utf8'))),
+        withoutInnerComments(forOlderCompilers(readFileSync(join(from, file), 'utf8'))),
       );
     }
   }

@@ -1,7 +1,7 @@
 /** The parts of the build that decide something: which modules share a file, and what is left of a source map. */
 import { decode, encode } from '@jridgewell/sourcemap-codec';
 import { describe, expect, test } from 'vitest';
-import { withoutPrivateComments } from '../../.ci/build/declarations.js';
+import { withoutInnerComments } from '../../.ci/build/declarations.js';
 import { segmentsOf } from '../../.ci/build/segments.js';
 import { byLine } from '../../.ci/build/source-maps.js';
 
@@ -134,8 +134,10 @@ describe('source maps', () => {
   });
 });
 
-test('declarations have no comments on private members, and all others', () => {
+test('declarations have no comments on private members and on modules, and all others', () => {
   const declared = [
+    '/** The module. */',
+    "import { That } from './that.js';",
     '/** The class. */',
     'export declare class It {',
     '    /** For callers: 2 * 3. */',
@@ -149,8 +151,8 @@ test('declarations have no comments on private members, and all others', () => {
     '    call(): void;',
     '}',
   ];
-  expect(withoutPrivateComments(declared.join('\n')).split('\n')).toEqual([
-    ...declared.slice(0, 4),
-    ...declared.slice(7),
+  expect(withoutInnerComments(declared.join('\n')).split('\n')).toEqual([
+    ...declared.slice(1, 6),
+    ...declared.slice(9),
   ]);
 });

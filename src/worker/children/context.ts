@@ -74,7 +74,9 @@ export function childrenOf(made: () => ChildrenOfRun): Children {
     if (children.length === 0 || children.length > LIMITS.maxMembersPerCall)
       throw new InvalidDefinitionError(
         `${where}: ${children.length} children; a group has 1 to ${LIMITS.maxMembersPerCall}`,
-        'Wait for several groups, one after the other.',
+        children.length === 0
+          ? 'Decide before the call what an empty list gives.'
+          : 'Wait for several groups, one after the other.',
       );
     return made().run(asked);
   };

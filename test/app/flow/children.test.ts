@@ -510,6 +510,16 @@ describe('children refuse', () => {
     ];
     for (const [name, body, message] of bad)
       expect(await told(name, body)).toMatchObject({ message: expect.stringMatching(message) });
+    const hints: unknown[] = [];
+    for (const length of [0, 501])
+      await told(`hint ${length}`, async ({ children }) => {
+        const list = Array.from({ length }, () => child(squares, 1));
+        hints.push(((await rejectionOf((async () => children.any(list))())) as InvalidDefinitionError).hint);
+      }).catch(() => undefined);
+    expect(hints).toEqual([
+      expect.stringContaining('what an empty list gives'),
+      expect.stringContaining('several groups'),
+    ]);
     expect(() => child(squares, 1, { retry: 1 } as never)).toThrow(InvalidDefinitionError);
   });
 });
