@@ -5,6 +5,7 @@ import { LIMITS } from '../../model/limits.js';
 import {
   app,
   backoff,
+  child,
   delay,
   EngineError,
   InvalidDefinitionError,
@@ -14,6 +15,7 @@ import {
   StepError,
   TaskAbort,
   type Step,
+  type Task,
   type TaskContext,
 } from '../../src/index.js';
 import { testApp, type TestApp } from '../../src/testing/index.js';
@@ -643,6 +645,40 @@ describe('an invalid step', () => {
     );
     await sleeping.run();
     expect(refusal).toMatchObject({ code: 'step_misused' });
+  });
+
+  it.each<[string, (context: TaskContext<unknown>, echo: Task<number, number>) => Promise<unknown>]>([
+    ['children that it returns', ({ step, children }, echo) => step('s', () => children.all([child(echo, 1)]))],
+    ['children that it awaits', ({ step, children }, echo) => step('s', async () => children.any([child(echo, 1)]))],
+    [
+      'a wait from outside that it returns',
+      ({ step, waitFor }) => {
+        const wait = waitFor('go');
+        return step('s', () => wait);
+      },
+    ],
+    [
+      'a sleep from outside that it awaits',
+      ({ step, sleep }) => {
+        const night = sleep('1h');
+        return step('s', async () => Promise.race([night]), { timeout: '1h' });
+      },
+    ],
+    [
+      'children from outside, in a step with a limit',
+      ({ step, children }, echo) => {
+        const all = children.all([child(echo, 1)]);
+        return step('s', () => all as Promise<unknown>, { timeout: '1h' });
+      },
+    ],
+  ])('is refused at once, in place of a wait for ever: %s', async (_what, body) => {
+    const it = (t = testApp());
+    const echo = it.app.task('echo', ({ input }: TaskContext<number>) => input);
+    const task = it.app.task('t', async (context: TaskContext<unknown>) => (await body(context, echo)) as string);
+    await it.app.worker();
+    const failure = rejectionOf(task.run('x').result({ timeout: '30m' }));
+    await it.advance('1h');
+    expect(await failure).toMatchObject({ category: 'step_misused', message: expect.stringContaining('of step "s"') });
   });
 
   it('is refused: a value that cannot be serialised, or is too large', async () => {

@@ -5,6 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { EngineError } from '../../../model/errors.js';
 import type { Attempt } from '../attempt/attempt.js';
+import { isBegun } from '../waits/lazy-promise.js';
 
 interface Inside {
   readonly attempt: Attempt;
@@ -13,8 +14,16 @@ interface Inside {
 
 const inside = new AsyncLocalStorage<Inside>();
 
-/** Runs the function of a step. */
-export const runInside = <T>(attempt: Attempt, name: string, fn: () => T): T => inside.run({ attempt, name }, fn);
+/**
+ * Runs the function of a step.
+ * @throws EngineError `step_misused` if it returns a wait: who awaits that is outside of the function
+ */
+export const runInside = (attempt: Attempt, name: string, fn: () => unknown): unknown =>
+  inside.run({ attempt, name }, () => {
+    const value = fn();
+    if (!isBegun(value)) refuseInside(attempt, 'A wait, or a use of children,');
+    return value;
+  });
 
 /**
  * @param what the refused use, for the message: `step "b"`

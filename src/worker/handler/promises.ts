@@ -9,6 +9,7 @@ import { prefixed, type Logger } from '../../shared/logger.js';
 import { never } from '../../util/never.js';
 import { TaskAbort } from '../attempt/abort.js';
 import type { Attempt } from '../attempt/attempt.js';
+import { refuseInside } from '../checkpoints/inside.js';
 import { isBegun, whenAwaited } from '../waits/lazy-promise.js';
 
 /** A promise that knows whether it was awaited. */
@@ -106,6 +107,8 @@ export class HandlerPromises {
     const wait = whenAwaited(
       () =>
         new Promise<T>((resolve, reject) => {
+          // Without this the step would wait for it, and it for the end of the step.
+          if (!this.isOver) refuseInside(this.attempt, what);
           promise.then(resolve, (error: unknown) => {
             if (!this.isOver) reject(error);
           });

@@ -115,7 +115,7 @@ async function tryInTime(
   });
   const context = { idempotencyKey, attempt: number, signal: controller.signal };
   try {
-    return await Promise.race([attempt.measured(() => runInside(attempt, name, async () => fn(context))), late]);
+    return await Promise.race([attempt.measured(async () => runInside(attempt, name, () => fn(context))), late]);
   } finally {
     cancel?.();
     stopListening();

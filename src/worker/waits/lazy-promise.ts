@@ -20,9 +20,8 @@ class LazyPromise<T> extends Promise<T> {
   }
 }
 
-/** Whether the work of a promise has begun; true for any other promise. */
-export const isBegun = (promise: Promise<unknown>): boolean =>
-  !(promise instanceof LazyPromise) || promise.begin === undefined;
+/** Whether the work of a promise has begun; true for any other value. */
+export const isBegun = (promise: unknown): boolean => !(promise instanceof LazyPromise) || promise.begin === undefined;
 
 /** A promise of the work's value; the work begins when the promise is first awaited. */
 export function whenAwaited<T>(work: () => Promise<T>): Promise<T> {
