@@ -64,7 +64,7 @@ function failedHint(category: string, details: string): string {
     return `What it failed with is stored: \`run.replay()\` finds it again unless the handler has changed. Fix the cause and repeat all steps, \`run.replay({ steps: 'discard' })\`; ${NEW_RUN}`;
   if (category === 'children_failed')
     return `Fix what the reason names, replay those of \`run.children\` that did not complete, then this run; ${NEW_RUN}`;
-  return 'Fix what the reason names, then replay it: `run.replay()`. `retry` in the definition of its task allows more attempts.';
+  return 'Fix what the reason names, then replay it: `run.replay()`. If it can pass by itself, `retry` in the definition of its task allows more attempts.';
 }
 
 /** What to know of a new run in place of one that has ended. */
