@@ -11,7 +11,8 @@ const KINDS: Readonly<Record<string, string>> = {
   boolean: 'true or false',
   array: 'a list',
   object: 'an object',
-  record: 'an object',
+  // Zod takes no instance of a class for one.
+  record: 'a plain object',
 };
 
 /** The first fault of a refused value. */

@@ -226,7 +226,7 @@ test("an invalid filter is refused in terms of the user's options", async () => 
   await expect(first({ status: 'failed' })).rejects.toThrow(/there is no option "status"/);
   await expect(first({ state: 'constructor' })).rejects.toThrow(/state must be one of waiting/);
   await expect(first({ after: 'x' })).rejects.toThrow(/after must be the id of a run/);
-  await expect(first({ tag: 'x' })).rejects.toThrow(/tag must be an object/);
+  await expect(first({ tag: 'x' })).rejects.toThrow(/tag must be a plain object/);
   await expect(a.deadLetters.replay({}, { limit: 0 })).rejects.toThrow(/limit must be a whole number/);
   // Ignoring the state would replay every dead letter.
   const ended = { state: 'completed' } as DeadLetterFilter;

@@ -263,6 +263,7 @@ describe('a run', () => {
       ],
       [() => run.setPriority(-1), 'setPriority: the priority must be a whole number from 0 to 9000, not -1'],
       [() => run.setTags(undefined as never), 'setTags: tags must be an object of texts'],
+      [() => run.setTags(new (class Team {})() as never), 'setTags: tags must be a plain object, not an object'],
       [() => run.replay({ steps: 'all' as never }), 'replay: steps must be "keep" or "discard"'],
       [() => task.runMany('ab' as never), 'runMany of task "t": the inputs must be a list'],
       [() => task.runMany(undefined as never), 'runMany of task "t": the inputs must be a list, not undefined'],

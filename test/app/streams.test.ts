@@ -244,6 +244,22 @@ describe('under a virtual clock', () => {
     expect(await frames.next()).toMatchObject({ done: true });
   });
 
+  it.each([true, false])(
+    'a refused frame ends the run alike, whether its handler saw the refusal: %s',
+    async (sees) => {
+      await using t = testApp();
+      const retry = { failures: 3, backoff: backoff.fixed('1s') };
+      const task = t.app.task('large', { retry }, async ({ stream }: TaskContext<null>) => {
+        for (let i = 0; i < 6; i++) void stream.summary({ [`k${i}`]: 'x'.repeat(60_000) });
+        if (sees) await stream.flush();
+      });
+      await t.app.worker();
+      const run = await task.run(null);
+      await t.advance('1m');
+      expect(await run.info()).toMatchObject({ attempts: 1, failure: { category: 'stream_refused' } });
+    },
+  );
+
   it('a reader that waits for another attempt ends when there will be none', async () => {
     await using t = testApp();
     const retry = { failures: 3, backoff: backoff.fixed('1d') };

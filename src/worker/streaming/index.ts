@@ -34,7 +34,9 @@ export async function endingBehind(frames: FrameWriter, ending: Ending, attempt:
     await frames.close();
     return ending;
   } catch (error) {
-    if (ending.kind === 'fail' || ending.kind === 'lost') return ending;
+    if (ending.kind === 'lost') return ending;
+    // Whether the refusal came before the handler had ended, for it to throw, is a matter of milliseconds.
+    if (ending.kind === 'fail' && ending.error !== error) return ending;
     // The worker can be wrong about a lost lease, and the engine would accept a result.
     if (attempt.abortCode !== undefined && attempt.abortCode !== 'shutdown') return { kind: 'lost' };
     const permanent = !isRetryable(error);
