@@ -224,7 +224,8 @@ it('inputs of flows in which one object is in a great many places, or items are 
     const flow = a.flow(`f${typeof input}${(input as unknown[]).length}`, (f) => f.run(task, input as never));
     const startedAt = performance.now();
     expect(await rejectionOf(flow.run())).toMatchObject({ code: 'invalid_task_input' });
-    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    // A second; a garbage collection on a busy machine has made it forty. Without a bound it takes for ever.
+    expect(performance.now() - startedAt).toBeLessThan(120_000);
   }
 });
 
