@@ -6,7 +6,7 @@
 import type { PublicState } from '../../model/execution/situation.js';
 import type { CancellationPolicy } from '../../model/flow/facts.js';
 import { LIMITS } from '../../model/limits.js';
-import type { AnswerOf } from '../../model/machine.js';
+import type { AnswerOf, OutcomeOf } from '../../model/machine.js';
 import type { Backend } from '../backend/backend.js';
 import { checkClock, checkNumber, checkOptionNames, needBackend } from '../backend/settings.js';
 import { sleep, spread, systemClock, type Clock } from './clock.js';
@@ -65,10 +65,14 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
     checkNumber(where, 'wait', options.wait, { min: 0, max: LIMITS.maxDurationMs });
   checkClock(where, options.clock);
   const { flowId, reason, cancellationPolicy = 'cancel_all', wait = false, signal, clock = systemClock } = options;
-  const header = await withRetries(clock, PATIENCE_MS, () =>
-    backend.cancelFlowHeader({ flowId, reason, cancellationPolicy }),
-  );
-  const alreadyTerminal = header.kind === 'already_terminal';
+  let calls = 0;
+  const header = await withRetries(clock, PATIENCE_MS, () => {
+    calls += 1;
+    return backend.cancelFlowHeader({ flowId, reason, cancellationPolicy });
+  });
+  // A repetition after a lost answer finds the flow as this call has left it.
+  const isOwn = calls > 1 && header.kind === 'already_terminal' && isCancelledBy(header, options);
+  const alreadyTerminal = header.kind === 'already_terminal' && !isOwn;
   const policy = (alreadyTerminal ? header.storedCancellationPolicy : undefined) ?? cancellationPolicy;
   const outcomeOf = (kind: CancelFlowOutcome['kind']): CancelFlowOutcome => ({
     kind,
@@ -89,6 +93,12 @@ export async function cancelFlow(backend: Backend, options: CancelFlowOptions): 
     signal?.throwIfAborted();
   }
 }
+
+/** Whether a flow was cancelled with these options. One that has ended otherwise has no policy. */
+const isCancelledBy = (
+  stored: Extract<OutcomeOf<'cancelFlowHeader'>, { kind: 'already_terminal' }>,
+  { reason = '', cancellationPolicy = 'cancel_all' }: CancelFlowOptions,
+): boolean => stored.storedCancellationPolicy === cancellationPolicy && stored.storedCancelReason === reason;
 
 /** States of members that the policy ends. */
 export const statesToEnd = (policy: CancellationPolicy): readonly PublicState[] =>

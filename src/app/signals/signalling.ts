@@ -14,6 +14,7 @@ import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
 import { localOfferOf } from '../tasks/offer.js';
+import { receivedBy } from './received.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
@@ -217,8 +218,18 @@ export class Signalling extends Operating implements RunSignalling {
       if (work !== undefined) localOffers(backend).offer(work);
       return answered;
     });
-    if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
-    return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
+    if (answer.kind !== 'duplicate') return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
+    return {
+      id: answer.existingSignalId,
+      effect: idempotencyKey === undefined ? await this.effectOf(id) : 'duplicate',
+    };
+  }
+
+  /** What became of a signal whose answer was lost, so that the repetition of its call has found it. */
+  private async effectOf(signalId: string): Promise<SignalReceipt['effect']> {
+    for await (const { id, isKept } of receivedBy(this.surroundings, this.ofRun))
+      if (id === signalId) return isKept ? 'kept' : 'taken';
+    return 'duplicate';
   }
 }
 
