@@ -6,7 +6,7 @@ let a: App | undefined;
 afterEach(() => a?.close({ timeout: 0 }));
 
 /** An app on a backend that loses the first answer to a call. */
-function losing(call: 'signalExecution' | 'cancelFlowHeader'): App {
+function losing(call: 'signalExecution' | 'deliverSignal' | 'cancelFlowHeader'): App {
   const inner = memory();
   let lost = 0;
   const backend = Object.assign(Object.create(inner) as Backend, {
@@ -32,6 +32,22 @@ describe('after a lost answer', () => {
     const names: string[] = [];
     for await (const { name } of run.signals()) names.push(name);
     expect(names).toEqual(['go']);
+  });
+
+  it('a signal by envelope is taken, and no duplicate', async () => {
+    const a = losing('deliverSignal');
+    let envelope = '';
+    const task = a.task('t', async ({ waitpoint }: TaskContext<undefined>) => {
+      const point = await waitpoint('paid');
+      envelope ||= point.envelope().reveal();
+      return point.wait<number>();
+    });
+    await a.signals.rotateKey({ kid: 'k', secret: new Uint8Array(32) });
+    await a.worker();
+    const run = await task.run();
+    await expect.poll(() => run.state()).toBe('suspended');
+    expect(await a.signals.deliver(envelope, 5)).toMatchObject({ effect: 'taken' });
+    expect(await run.result()).toBe(5);
   });
 
   it('a signal with a key can have been sent before', async () => {

@@ -9,7 +9,15 @@ import { durationMs, type Duration } from '../../shared/duration.js';
 import { InvalidDefinitionError } from '../../shared/errors.js';
 import { addressIn, noEnvelope } from '../../shared/envelope.js';
 import { knownOnly } from '../../shared/known-only.js';
-import { checkKey, encodePayload, signalIdOf, type SignalOptions, type SignalReceipt } from './signalling.js';
+import {
+  checkKey,
+  effectOf,
+  encodePayload,
+  receiptOf,
+  signalIdOf,
+  type SignalOptions,
+  type SignalReceipt,
+} from './signalling.js';
 
 export interface RotateKeyOptions {
   /** The name of the key; use a new name for a new secret. */
@@ -87,8 +95,9 @@ export const appSignalsOf = ({ backend, call, ids }: AppSignalsSource): AppSigna
     ).catch((error: unknown) => {
       throw inWords(error);
     });
-    if (answer.kind === 'duplicate') return { id: answer.existingSignalId, effect: 'duplicate' };
-    return { id, effect: answer.effect === 'buffered_for_pending_waitpoint' ? 'kept' : 'taken' };
+    if (answer.kind !== 'duplicate') return { id, effect: effectOf(answer.effect) };
+    const sent = { runId: executionId, id: answer.existingSignalId, isNamed: idempotencyKey !== undefined };
+    return receiptOf(sent, (page) => call(() => store.listSignals(page)));
   },
 
   async rotateKey(options) {

@@ -4,6 +4,9 @@ import { looseLabel, signalText } from '../../../model/core/fields.js';
 import { EngineError } from '../../../model/errors.js';
 import type { ExecutionInfo } from '../../../model/execution/projections.js';
 import { partitionOfExecution } from '../../../model/ids.js';
+import { LIMITS } from '../../../model/limits.js';
+import type { SignalEffect } from '../../../model/suspension/facts.js';
+import type { Backend } from '../../backend/backend.js';
 import { localOffers } from '../../engine/local-offers.js';
 import { decode, encode, type Encoded } from '../../shared/codec.js';
 import { checkField, needField, refuse, shown } from '../../shared/checks.js';
@@ -14,7 +17,6 @@ import { checkDeclared, checkWaitName } from '../../worker/waits/names.js';
 import type { NoSignals, SignalSchemas } from '../../worker/waits/wait-for.js';
 import { Operating, type OperatingSurroundings } from '../operating/operating.js';
 import { localOfferOf } from '../tasks/offer.js';
-import { receivedBy } from './received.js';
 import type { TaskDefinition } from '../tasks/task.js';
 
 export interface SignalOptions {
@@ -218,19 +220,32 @@ export class Signalling extends Operating implements RunSignalling {
       if (work !== undefined) localOffers(backend).offer(work);
       return answered;
     });
-    if (answer.kind !== 'duplicate') return { id, effect: answer.effect === 'kept_for_a_wait' ? 'kept' : 'taken' };
-    return {
-      id: answer.existingSignalId,
-      effect: idempotencyKey === undefined ? await this.effectOf(id) : 'duplicate',
-    };
+    if (answer.kind !== 'duplicate') return { id, effect: effectOf(answer.effect) };
+    const sent = { runId: this.ofRun, id: answer.existingSignalId, isNamed: idempotencyKey !== undefined };
+    return receiptOf(sent, (page) => this.ask((backend) => backend.listSignals(page)));
   }
+}
 
-  /** What became of a signal whose answer was lost, so that the repetition of its call has found it. */
-  private async effectOf(signalId: string): Promise<SignalReceipt['effect']> {
-    for await (const { id, isKept } of receivedBy(this.surroundings, this.ofRun))
-      if (id === signalId) return isKept ? 'kept' : 'taken';
-    return 'duplicate';
+export const effectOf = (effect: SignalEffect): SignalReceipt['effect'] =>
+  effect === 'kept_for_a_wait' || effect === 'buffered_for_pending_waitpoint' ? 'kept' : 'taken';
+
+/**
+ * The receipt of a signal that was there already. Without a key only this call can have sent it, by a try whose answer
+ * was lost: then it says what became of it.
+ */
+export async function receiptOf(
+  { runId: executionId, id, isNamed }: { readonly runId: string; readonly id: string; readonly isNamed: boolean },
+  read: (page: Parameters<Backend['listSignals']>[0]) => ReturnType<Backend['listSignals']>,
+): Promise<SignalReceipt> {
+  let cursor: string | undefined;
+  while (!isNamed) {
+    const page = await read({ executionId, cursor, limit: LIMITS.maxPageSize });
+    const found = page.signals.find(({ signalId }) => signalId === id);
+    if (found !== undefined) return { id, effect: effectOf(found.effect) };
+    cursor = page.nextCursor;
+    if (cursor === undefined) break;
   }
+  return { id, effect: 'duplicate' };
 }
 
 /** @throws InvalidDefinitionError for a name, InvalidInputError for a payload that the task does not declare */
