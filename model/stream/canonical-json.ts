@@ -18,8 +18,8 @@ const NULL_SENTINEL = '__ff_null__';
 export const SENTINEL_TEXT = JSON.stringify(NULL_SENTINEL);
 
 /** Limits: depth of objects, depth of objects and arrays together (including the root), members of one object. */
-const MAX_OBJECT_LEVELS = 17;
-const MAX_LEVELS = 32;
+export const MAX_OBJECT_LEVELS = 17;
+export const MAX_LEVELS = 32;
 export const MAX_MEMBERS = 4_096;
 
 /** Why a text is not a valid document, in the words of the contract. */
@@ -27,7 +27,10 @@ export class JsonFault extends Error {
   override readonly name = 'JsonFault';
 }
 
-const NOT_JSON = 'patch payload is not valid JSON';
+/** Messages of faults. */
+export const NOT_JSON = 'patch payload is not valid JSON';
+export const OUT_OF_RANGE = 'number_out_of_range';
+export const TOO_DEEP = 'patch_depth_exceeded';
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?([eE][+-]?\d+)?/y;
 const WORD = /true|false|null/y;
 const WHITE_SPACE = /[ \t\n\r]*/y;
@@ -150,14 +153,14 @@ class Parser {
     const [text, exponent] = match;
     const value = Number(text);
     if (!Number.isFinite(value) || (!this.isCanonical && isOutOfRange(text, value, exponent !== undefined)))
-      throw new JsonFault('number_out_of_range');
+      throw new JsonFault(OUT_OF_RANGE);
     return JSON.stringify(value === 0 ? 0 : value);
   }
 
   private enter(objects: 0 | 1): void {
     this.objects += objects;
     this.levels++;
-    if (this.objects > MAX_OBJECT_LEVELS || this.levels > MAX_LEVELS) throw new JsonFault('patch_depth_exceeded');
+    if (this.objects > MAX_OBJECT_LEVELS || this.levels > MAX_LEVELS) throw new JsonFault(TOO_DEEP);
   }
 
   private leave(objects: 0 | 1): void {

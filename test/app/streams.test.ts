@@ -8,6 +8,7 @@ import {
   valkey,
   type App,
   type RunFrame,
+  type SummaryPatch,
   type TaskContext,
   type TextFrame,
 } from '../../src/index.js';
@@ -242,6 +243,25 @@ describe('under a virtual clock', () => {
     const { value } = await first;
     expect(value && wordOf(value)).toBe('late');
     expect(await frames.next()).toMatchObject({ done: true });
+  });
+
+  it('a patch that no summary can hold is refused in words', async () => {
+    await using t = testApp();
+    const nested = (levels: number): SummaryPatch => (levels === 0 ? {} : { a: nested(levels - 1) });
+    const told: string[] = [];
+    const task = t.app.task('t', async ({ stream }: TaskContext<null>) => {
+      await stream.summary(nested(16));
+      for (const patch of [{ a: 'x\ud83d' }, { a: 2 ** 60 }, nested(17)])
+        told.push(((await rejectionOf(stream.summary(patch))) as Error).message);
+    });
+    await t.app.worker();
+    await task.run(null);
+    await t.advance('1s');
+    expect(told).toEqual([
+      expect.stringContaining('.summary: a text in it ends or begins within a character'),
+      expect.stringContaining('.summary: a number in it is too large'),
+      expect.stringContaining('.summary: it has more than 16 objects'),
+    ]);
   });
 
   it.each([true, false])(

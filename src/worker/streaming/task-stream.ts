@@ -4,7 +4,16 @@ import { present } from '../../../model/core/present.js';
 import { EngineError } from '../../../model/errors.js';
 import { LIMITS } from '../../../model/limits.js';
 import { frameLabel } from '../../../model/core/fields.js';
-import { JsonFault, parseObject, printed } from '../../../model/stream/canonical-json.js';
+import {
+  JsonFault,
+  MAX_LEVELS,
+  MAX_OBJECT_LEVELS,
+  NOT_JSON,
+  OUT_OF_RANGE,
+  parseObject,
+  printed,
+  TOO_DEEP,
+} from '../../../model/stream/canonical-json.js';
 import { checkDuration, checkField, refuse } from '../../shared/checks.js';
 import { encode, JSON_ENCODING } from '../../shared/codec.js';
 import { durationMs, type Duration } from '../../shared/duration.js';
@@ -85,6 +94,15 @@ export interface FrameSink {
 
 const DEFAULT_TTL: Duration = '30s';
 const OPTIONS = { type: true, bestEffort: true, correlationId: true } as const;
+/** What is wrong with a patch, for its writer; the text that is read here was JSON. */
+const PROBLEMS: ReadonlyMap<string, string> = new Map([
+  [NOT_JSON, 'a text in it ends or begins within a character'],
+  [OUT_OF_RANGE, 'a number in it is too large to be stored exactly: pass it as a text'],
+  [
+    TOO_DEEP,
+    `it has more than ${MAX_OBJECT_LEVELS - 1} objects, or ${MAX_LEVELS - 1} objects and lists, within each other`,
+  ],
+]);
 const UTF8 = new TextEncoder();
 const fromUtf8 = new TextDecoder();
 
@@ -193,7 +211,7 @@ export class StreamOfTask implements TaskStream {
       return printed(parseObject(fromUtf8.decode(this.jsonOf('summary', patch))));
     } catch (error) {
       if (!(error instanceof JsonFault)) throw error;
-      throw new InvalidDefinitionError(`${this.where}.summary: ${error.message}`);
+      throw new InvalidDefinitionError(`${this.where}.summary: ${PROBLEMS.get(error.message) ?? error.message}`);
     }
   }
 
