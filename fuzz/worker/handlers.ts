@@ -47,11 +47,21 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
     const run = world.facts.runs[input.run];
     const step = run?.setup.script[world.facts.callsOf(executionId).length] ?? lastOf(input);
     const call = begin(world, node, context, step);
+    let isRefused = false;
+    /** What the handler asks the engine for: the abort can refuse it. */
+    const asked = async <Value>(promise: Promise<Value>): Promise<Value> => {
+      try {
+        return await promise;
+      } catch (error) {
+        isRefused = context.signal.aborted && error === context.signal.reason;
+        throw error;
+      }
+    };
     try {
       // The same steps in every call, as real handlers have.
-      await pass(world, node, context, call, run?.setup.script[0]?.steps);
-      await spawn(world, node, context, call, run?.setup.script[0]?.children);
-      await world.waits.again(call, context);
+      await asked(pass(world, node, context, call, run?.setup.script[0]?.steps));
+      await asked(spawn(world, node, context, call, run?.setup.script[0]?.children));
+      await asked(world.waits.again(call, context));
       await work(
         node,
         context,
@@ -60,13 +70,15 @@ export function playing(world: World, node: Node): (context: TaskContext<Input>)
       );
       const pause = (): Promise<void> =>
         new Promise((resolve) => node.process.after(Math.min(step.takesMs, HURRIED_MS), resolve));
-      if (isWait(step.end)) await world.waits.further(call, context, step.end, pause);
+      if (isWait(step.end)) await asked(world.waits.further(call, context, step.end, pause));
       const value = await endOf(step, call, context);
       call.end = step.end === 'delay' ? 'delayed' : 'returned';
       return value;
     } catch (error) {
       call.end = context.signal.aborted && error === context.signal.reason ? 'heeded' : 'threw';
       call.reason = error instanceof Error ? error.message : String(error);
+      // As a `catch` with a value in the place of what failed: it must never be the result of the run.
+      if (isRefused && step.swallows) return { run: input.run, call: call.number } satisfies Result;
       throw error;
     } finally {
       call.endedAt = world.scheduler.now();
@@ -122,11 +134,22 @@ function begin(world: World, node: Node, context: TaskContext<Input>, step: Step
   return call;
 }
 
+/** Takes so long, or until the signal aborts. @throws the reason of the signal */
+function lasting(node: Node, ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const cancel = node.process.after(ms, resolve);
+    signal?.addEventListener('abort', () => {
+      cancel();
+      reject(signal.reason as Error);
+    });
+  });
+}
+
 /** Runs the steps of a script, and checks their calls and values. */
 async function pass(
   world: World,
   node: Node,
-  { step, executionId }: TaskContext<Input>,
+  { step, executionId, signal }: TaskContext<Input>,
   call: HandlerCall,
   setup: StepsSetup | undefined,
 ): Promise<void> {
@@ -137,7 +160,7 @@ async function pass(
     const fn = async (): Promise<number> => {
       world.checks.handlers.stepCalled(call, name);
       world.tell(node.name, () => `step ${name} of handler call ${call.number}`);
-      if (takesMs > 0) await new Promise<void>((resolve) => node.process.after(takesMs, resolve));
+      if (takesMs > 0) await lasting(node, takesMs, call.looks ? signal : undefined);
       if (fails && index === 0) throw new Error(`${call.number}`);
       return call.number;
     };

@@ -25,6 +25,11 @@ export interface Step {
   readonly end: 'return' | 'throw' | 'throw_for_good' | 'retry_after' | 'delay' | 'hang' | WaitFacts['kind'];
   /** Whether it stops when its signal aborts. */
   readonly heeds: boolean;
+  /**
+   * Whether it returns a value of its own when the abort refuses it a step, a wait or children; absent in programs from
+   * before.
+   */
+  readonly swallows?: boolean | undefined;
   /** Number of stretches of computation at its start, with one turn of the event loop between them. */
   readonly stretches: number;
   /** Length of a stretch as a share of the lease. */
@@ -156,6 +161,7 @@ const step: fc.Arbitrary<Step> = fc.record({
     },
   ),
   heeds: fc.boolean(),
+  swallows: fc.boolean(),
   stretches: fc.oneof(
     { weight: 8, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.integer({ min: 1, max: 4 }) },
@@ -316,6 +322,9 @@ const jumpMove: fc.Arbitrary<Move> = moveOf('jump', { to: choice, offsetMs: fc.c
 const steppingStep = fc
   .tuple(step, fc.integer({ min: 1, max: 3 }), fc.boolean())
   .map(([each, count, together]): Step => ({ ...each, steps: { count, takesMs: 5, together, fails: each.heeds } }));
+const inStep = step.map(
+  (each): Step => ({ ...each, steps: { count: 2, takesMs: 3_000, together: false, fails: each.heeds } }),
+);
 const signalMove: fc.Arbitrary<Move> = moveOf('signal', { process: choice, run: choice, name: signalName });
 /** The same run while there are no more of them. */
 const decisionMove = (name: SignalName): fc.Arbitrary<Move> =>
@@ -470,6 +479,13 @@ const storyline: fc.Arbitrary<Move[]> = fc.oneof(
     jumpMove,
     moveOf('drain', { process: choice, ms: fc.constantFrom(0, 500, 25_000) }),
     waitMove(2_500),
+  ),
+  // The same in the middle of a step, or beside children, with handlers that have a value for what is refused.
+  fc.tuple(
+    runMove(fc.oneof(inStep, spawning).map((each): Step => ({ ...each, swallows: true }))),
+    waitMove(20, 700),
+    moveOf('drain', { process: choice, ms: fc.constantFrom(0, 500) }),
+    waitMove(2_500, 6_000),
   ),
 );
 
