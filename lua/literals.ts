@@ -232,6 +232,8 @@ const LIMIT: Literals[string] = {
   max_signal_page_bytes: LIMITS.maxSignalPageBytes,
   max_carried: LIMITS.maxCarried,
   max_carried_bytes: LIMITS.maxCarriedBytes,
+  max_carried_per_claim: LIMITS.maxCarriedPerClaim,
+  max_carried_bytes_per_claim: LIMITS.maxCarriedBytesPerClaim,
   max_claimed_input_bytes: LIMITS.maxClaimedInputBytes,
   max_frame_bytes_per_read: LIMITS.maxFrameBytesPerRead,
   max_frame_bytes: LIMITS.maxFrameBytes,

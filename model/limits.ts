@@ -142,6 +142,9 @@ export const LIMITS = {
    */
   maxCarried: 64,
   maxCarriedBytes: 32 * 1024,
+  /** The same of all executions of a claim together: the claim of a hundred such executions would take 20 ms. */
+  maxCarriedPerClaim: 512,
+  maxCarriedBytesPerClaim: 256 * 1024,
   /**
    * The longest input that a claim carries, and the most bytes of an argument that leave in one write with its call.
    * Longer ones move by themselves, so that calls and their answers are short on any link.

@@ -55,7 +55,10 @@ local function given_by(call, room, id, text)
 end
 
 function ff.room_of_claim()
-  return { bytes = LIMIT.max_result_bytes_per_claim, edges = LIMIT.max_result_edges_per_claim }
+  return {
+    bytes = LIMIT.max_result_bytes_per_claim, edges = LIMIT.max_result_edges_per_claim,
+    earlier_bytes = LIMIT.max_carried_bytes_per_claim, earlier_parts = LIMIT.max_carried_per_claim,
+  }
 end
 
 -- The results that upstreams pass to an execution: their headings, and the results; nil without dependencies.

@@ -90,7 +90,7 @@ local function recent_losses_of(call, execution)
 end
 
 -- What a worker gets of an execution with earlier attempts.
-function ff.take_again(call, group, execution, ticket, given)
+function ff.take_again(call, group, execution, ticket, given, room)
   local lease_id, attempt_id = string.match(ticket, '^([^\t]*)\t([^\t]*)$')
   local epoch, last_attempt = string.match(execution.fence, '^(%d+)\t[^\t]*\t([^\t]+)$')
   if not epoch then ff.damaged('the fence is unreadable') end
@@ -109,7 +109,7 @@ function ff.take_again(call, group, execution, ticket, given)
     execution = execution, fence = (epoch + 1) .. '\t' .. lease_id .. '\t' .. (resumed and last_attempt or attempt_id),
     started_at = execution.started_at, attempts = ff.digits(index + 1), timeout_at = timeout_at,
     remaining_ms = remaining_ms, timing = timing_of(timeout_at, remaining_ms), retries = execution.retries, index = ff.digits(index),
-    earlier = ff.earlier_of(execution), given = given,
+    earlier = ff.earlier_of(execution, room), given = given,
   }
   local times = '\t' .. timeout_at .. '\t' .. remaining_ms
   if resumed then

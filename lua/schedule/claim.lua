@@ -96,12 +96,10 @@ local function plan_one(call, group, id, queue, tickets, at)
     else
       if execution.input == LIMIT.spilled then ff.load_input(execution, call.settings.leaves_inputs) end
       local given
-      if ff.is_member(execution) then
-        plan.room = plan.room or ff.room_of_claim()
-        given = ff.given_to(call, execution, plan.room)
-      end
+      if not is_first or ff.is_member(execution) then plan.room = plan.room or ff.room_of_claim() end
+      if ff.is_member(execution) then given = ff.given_to(call, execution, plan.room) end
       local take_it = is_first and ff.take_first or ff.take_again
-      take = take_it(call, group, execution, tickets[at], given)
+      take = take_it(call, group, execution, tickets[at], given, plan.room)
     end
   end
   plan.size = size

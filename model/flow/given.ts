@@ -11,15 +11,19 @@ import { siblingId } from './view.js';
 export type Given = Pick<ClaimedExecution, 'upstreamResults' | 'moreUpstreamResults'>;
 type UpstreamResult = NonNullable<Given['upstreamResults']>[number];
 
-/** How much a claim can still carry. */
+/** How much a claim can still carry: of upstreams' results, and of what earlier owners left. */
 export interface Room {
   bytes: number;
   edges: number;
+  earlierBytes: number;
+  earlierParts: number;
 }
 
 export const roomOfClaim = (): Room => ({
   bytes: LIMITS.maxResultBytesPerClaim,
   edges: LIMITS.maxResultEdgesPerClaim,
+  earlierBytes: LIMITS.maxCarriedBytesPerClaim,
+  earlierParts: LIMITS.maxCarriedPerClaim,
 });
 
 const NOTHING: Given = {};

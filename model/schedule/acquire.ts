@@ -86,7 +86,7 @@ export function acquire(
 ): ClaimedExecution {
   const ids = present(args.claims[position]);
   const resumed = isResumed(execution);
-  const given = room === undefined ? undefined : givenTo(view, execution, room);
+  const given = room === undefined || execution.flow === undefined ? undefined : givenTo(view, execution, room);
   const beginsLater = args.ahead || isIncomplete(execution, given);
   const claimed: ClaimedExecution = {
     executionId: execution.executionId,
@@ -106,7 +106,7 @@ export function acquire(
     tags: { ...execution.tags },
     payloadBytes: execution.payloadBytes,
     inputPayload: carriedInput(view, execution),
-    earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1),
+    earlier: earlierOf(view, execution, execution.currentLeaseEpoch + 1, room),
   };
   return given === undefined ? claimed : { ...claimed, ...given };
 }

@@ -156,7 +156,7 @@ export const claimForWorker = operation({
         return endOf(execution, now, settings.retentionMs);
       }
       const remainingMs = attemptTimeOf(execution);
-      room ??= execution.flow === undefined ? undefined : roomOfClaim();
+      room ??= execution.flow === undefined && execution.currentLeaseEpoch === 0 ? undefined : roomOfClaim();
       const claimed = acquire(view, execution, args, { position: executions.length, now, remainingMs }, room);
       executions.push(claimed);
       return acquisitionOf(claimed, args, now, args.meters === undefined ? undefined : execution.meters);

@@ -3,6 +3,7 @@
  * that runs again has its steps and signals without a further call.
  */
 import type { ReadonlyExecution } from '../execution/facts.js';
+import type { Room } from '../flow/given.js';
 import { LIMITS } from '../limits.js';
 import type { StepRecord } from '../step/facts.js';
 import { waitsOf, type WaitsRead } from '../suspension/read-waits.js';
@@ -25,12 +26,27 @@ export function earlierIn(view: View, executionId: string): Earlier {
   return { steps, waits: waitsOf(execution), signals };
 }
 
-/** What a claim carries; undefined for a first owner, and when it is too large: then it is read. */
-export function earlierOf(view: View, execution: ReadonlyExecution, leaseEpoch: number): Earlier | undefined {
+/**
+ * What a claim carries; undefined for a first owner, and when it is too large, by itself or for what is left of the room
+ * of its claim: then it is read.
+ */
+export function earlierOf(
+  view: View,
+  execution: ReadonlyExecution,
+  leaseEpoch: number,
+  room?: Room,
+): Earlier | undefined {
   if (leaseEpoch === 1) return undefined;
   const { stepCount, stepBytes, waiting } = execution;
   const { signalCount = 0, waitpointCount = 0, payloadBytes = 0 } = waiting ?? {};
   if (Math.max(stepCount, signalCount, waitpointCount) > LIMITS.maxCarried) return undefined;
-  if (stepBytes + payloadBytes > LIMITS.maxCarriedBytes) return undefined;
+  const bytes = stepBytes + payloadBytes;
+  if (bytes > LIMITS.maxCarriedBytes) return undefined;
+  if (room !== undefined) {
+    const parts = stepCount + signalCount + waitpointCount;
+    if (parts > room.earlierParts || bytes > room.earlierBytes) return undefined;
+    room.earlierParts -= parts;
+    room.earlierBytes -= bytes;
+  }
   return earlierIn(view, execution.executionId);
 }

@@ -1,7 +1,7 @@
 /** Conformance of recorded steps: their values, the right to record, the effect of a replay. */
 import assert from 'node:assert/strict';
 import { LIMITS } from '../../../model/limits.js';
-import { bytes, create, fenceOf, refused, stateOf, take, TTL_MS, type ConformanceScenario } from './steps.js';
+import { bytes, claim, create, fenceOf, refused, stateOf, take, TTL_MS, type ConformanceScenario } from './steps.js';
 
 export const stepScenarios: readonly ConformanceScenario[] = [
   {
@@ -149,6 +149,26 @@ export const stepScenarios: readonly ConformanceScenario[] = [
       await backend.releaseLease({ executionId, fence: fenceOf(fourth) });
       const fifth = await take(engine);
       assert.deepEqual([fifth.leaseEpoch, fifth.earlier], [5, undefined]);
+    },
+  },
+  {
+    name: 'a claim of many executions brings what earlier owners left up to a bound of its own',
+    async run(engine) {
+      const { backend } = engine;
+      const long = { value: new Uint8Array(LIMITS.maxCarriedBytes - 1_024), encoding: 'bytes' };
+      const fit = Math.floor(LIMITS.maxCarriedBytesPerClaim / long.value.byteLength);
+      for (let n = 0; n < fit + 2; n++) await create(engine);
+      const takeAll = async () => {
+        const outcome = await claim(engine, {}, fit + 2);
+        return outcome.kind === 'claimed' ? outcome.executions : [];
+      };
+      for (const claimed of await takeAll()) {
+        const owner = { executionId: claimed.executionId, fence: fenceOf(claimed) };
+        await backend.recordStep({ ...owner, stepName: 's', stepIndex: 0, ...long });
+        await backend.releaseLease(owner);
+      }
+      const brought = (await takeAll()).map(({ earlier }) => earlier?.steps.length);
+      assert.deepEqual(brought, [...Array<number>(fit).fill(1), undefined, undefined]);
     },
   },
 ];
